@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes the Python environment of the SDK checks, outside the checkout, and prints the path of its interpreter as the last line.
-# Needs python3 with venv and pip. Installs only when requirements.txt differs from what the environment was made from.
+# Needs Python 3.11 or newer with venv and pip. Installs only when requirements.txt differs from what the environment was made from.
 #   CABOTAGE_SDK_VENV   where it lives (default ~/.cache/cabotage/sdk-venv)
 set -euo pipefail
 
@@ -9,6 +9,11 @@ venv="${CABOTAGE_SDK_VENV:-$HOME/.cache/cabotage/sdk-venv}"
 requirements="$here/requirements.txt"
 stamp="$venv/.requirements.sha256"
 python="$venv/bin/python"
+
+if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+  echo "sdk/setup.sh: $(python3 --version 2>&1 || echo no python3) is too old for the pinned SDKs; Python 3.11 or newer is needed" >&2
+  exit 1
+fi
 
 # The interpreter's version is part of the key: a venv dies with the Python that made it.
 wanted="$(python3 - "$requirements" <<'PY'

@@ -6,6 +6,7 @@ The SDK has no accumulator for a stream, so its events are added up here by cont
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import struct
@@ -16,8 +17,9 @@ import boto3
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import ClientError, EventStreamError
+from botocore.parsers import ResponseParserError
 
-from .record import Candidate, Recorded, cut, failure, reply, tool, tool_from_text, usage
+from .record import Candidate, Recorded, Skip, cut, failure, reply, tool, tool_from_text, usage
 
 DIALECT = "bedrock-converse"
 ENDPOINTS = {"converse", "converse-stream"}
@@ -65,18 +67,12 @@ def parse(fixture: dict[str, Any], response: Recorded) -> dict[str, Any]:
     headers = dict(response.headers)
     if response.reframed:
         headers["content-type"] = "application/vnd.amazon.eventstream"
-    client = boto3.client(
-        "bedrock-runtime",
-        region_name="us-east-1",
-        aws_access_key_id="none",
-        aws_secret_access_key="none",
-        config=Config(retries={"total_max_attempts": 1}),
-    )
 
     def answer(request: Any, **_: Any) -> AWSResponse:
         return AWSResponse(request.url, response.status, headers, Raw(response.body))
 
-    client.meta.events.register("before-send.bedrock-runtime", answer)
+    client = offline_client()
+    client.meta.events.register("before-send.bedrock-runtime", answer, unique_id="recorded")
     wanted: Any = {"modelId": "recorded", "messages": [{"role": "user", "content": [{"text": "recorded"}]}]}
     events: list[dict[str, Any]] = []
     try:
@@ -84,6 +80,8 @@ def parse(fixture: dict[str, Any], response: Recorded) -> dict[str, Any]:
             return of_reply(client.converse(**wanted))
         for event in client.converse_stream(**wanted)["stream"]:
             events.append(event)
+    except ResponseParserError as error:
+        raise Skip(f"botocore refuses the body: {error}") from error
     except EventStreamError as error:
         record = of_client_error(error)
         if events:
@@ -91,13 +89,29 @@ def parse(fixture: dict[str, Any], response: Recorded) -> dict[str, Any]:
         return record
     except ClientError as error:
         return of_client_error(error)
+    finally:
+        client.meta.events.unregister("before-send.bedrock-runtime", unique_id="recorded")
     return of_events(events)
+
+
+@functools.cache
+def offline_client() -> Any:
+    """One client for all fixtures: botocore takes 100 ms to load the service's model."""
+    return boto3.client(
+        "bedrock-runtime",
+        region_name="us-east-1",
+        aws_access_key_id="none",
+        aws_secret_access_key="none",
+        config=Config(retries={"total_max_attempts": 1}),
+    )
 
 
 def of_client_error(error: ClientError) -> dict[str, Any]:
     inner = error.response.get("Error", {})
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    return failure(sdk_class=type(error).__name__, status=status, code=inner.get("Code"), message=inner.get("Message"))
+    # Without x-amzn-errortype (some recorders strip it) botocore puts the status where the code belongs.
+    code = None if inner.get("Code") == str(status) else inner.get("Code")
+    return failure(sdk_class=type(error).__name__, status=status, code=code, message=inner.get("Message"))
 
 
 # === whole body ===

@@ -7,6 +7,7 @@ accumulated here by the same rules; where both work they must agree, or the run 
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx2
@@ -14,7 +15,7 @@ import openai
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from .record import Candidate, Recorded, cut, failure, reply, sse_lines, tool_from_text, usage
+from .record import Candidate, Recorded, Skip, cut, failure, reply, sse_lines, tool_from_text, usage
 
 DIALECT = "openai-chat"
 ENDPOINTS = {"chat.completions"}
@@ -29,6 +30,9 @@ FINISH = {
     "content_filter": "content_filter",
 }
 
+# Where hosts report cached tokens beside `prompt_tokens_details`: Moonshot, Together and Hugging Face; DeepSeek; Mistral.
+CACHED_ELSEWHERE = ("cached_tokens", "prompt_cache_hit_tokens", "num_cached_tokens")
+
 
 def frame_lines(events: list[str]) -> bytes:
     return sse_lines(events, terminator="[DONE]")
@@ -37,6 +41,8 @@ def frame_lines(events: list[str]) -> bytes:
 def parse(fixture: dict[str, Any], response: Recorded) -> dict[str, Any]:
     """What openai-python says of the recording."""
     streamed = "text/event-stream" in response.headers.get("content-type", "")
+    if response.status == 200 and not streamed and "choices" not in json.loads(response.body):
+        raise Skip("status 200 with an error body, which the SDK takes for a completion without choices")
 
     def answer(_request: httpx2.Request) -> httpx2.Response:
         return httpx2.Response(response.status, headers=response.headers, content=cut(response.body))
@@ -110,10 +116,12 @@ def of_chunks(chunks: list[ChatCompletionChunk]) -> dict[str, Any]:
         record["accumulated_by"] = "chunks"
         return record
     record["accumulated_by"] = "sdk"
-    # The SDK's state keeps only the first of two texts on extensions; the visible parts must be the same.
+    if by_sdk["usage"] is None:
+        # Usage that only `x_groq` carries is in the chunks, not in what the state keeps.
+        by_sdk["usage"] = record["usage"]
     for part in ("text", "tools", "finish", "usage"):
         if by_sdk[part] != record[part]:
-            record.setdefault("disagreement", {})[part] = {"sdk": by_sdk[part], "chunks": record[part]}
+            raise AssertionError(f"{part}: the SDK accumulates {by_sdk[part]!r}, its chunks say {record[part]!r}")
     return record
 
 
@@ -151,6 +159,11 @@ def collect(chunks: list[ChatCompletionChunk]) -> list[Candidate]:
                 if piece.function:
                     call["name"] += piece.function.name or ""
                     call["arguments"] += piece.function.arguments or ""
+            if delta.function_call:
+                # The form before `tool_calls`: one call, no id.
+                call = of_choice.setdefault(0, {"id": "", "name": "", "arguments": ""})
+                call["name"] += delta.function_call.name or ""
+                call["arguments"] += delta.function_call.arguments or ""
     for index, candidate in candidates.items():
         for _, call in sorted(calls.get(index, {}).items()):
             candidate.tools.append(tool_from_text(call["id"], call["name"], call["arguments"]))
@@ -194,7 +207,12 @@ def reasoning_of(extra: dict[str, Any]) -> str:
 
 
 def usage_of(used: Any, extra: dict[str, Any]) -> dict[str, int] | None:
-    """Prompt tokens include the cached ones, completion tokens include reasoning: the fields as the SDK has them."""
+    """Prompt tokens include the cached ones and completion tokens include reasoning, with one exception.
+
+    xAI's completion tokens exclude reasoning, and its total says so (prompt + completion + reasoning = total): there, and only where the
+    total says so, reasoning is added to `output_total`. A total that exceeds its parts without naming them (Gemini's compatible endpoint
+    leaves its thoughts out of both) is left as the fields say.
+    """
     if used is None:
         # Groq also reports under its own name in a stream.
         own = (extra.get("x_groq") or {}).get("usage")
@@ -208,18 +226,26 @@ def usage_of(used: Any, extra: dict[str, Any]) -> dict[str, int] | None:
             reasoning=(own.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0,
         )
     prompt, completion, own = used.prompt_tokens_details, used.completion_tokens_details, used.model_extra or {}
-    cached = (prompt.cached_tokens if prompt else None) or own.get("cached_tokens") or own.get("prompt_cache_hit_tokens") or 0
+    cached = (prompt.cached_tokens if prompt else None) or first(own, CACHED_ELSEWHERE)
     reasoning = (completion.reasoning_tokens if completion else None) or own.get("reasoning_tokens") or 0
+    output_total = used.completion_tokens or 0
+    if reasoning and used.total_tokens == (used.prompt_tokens or 0) + output_total + reasoning:
+        output_total += reasoning
     return usage(
         input_total=used.prompt_tokens or 0,
         cached=cached,
         cache_write=(prompt.cache_write_tokens if prompt else None) or 0,
-        output_total=used.completion_tokens or 0,
+        output_total=output_total,
         reasoning=reasoning,
     )
 
 
+def first(fields: dict[str, Any], names: tuple[str, ...]) -> int:
+    return next((fields[name] for name in names if fields.get(name)), 0)
+
+
 def classed(candidates: list[Candidate]) -> list[Candidate]:
+    """Snowflake sends an empty finish reason: nothing is said, so nothing is expected."""
     for candidate in candidates:
-        candidate.finish_class = None if candidate.finish is None else FINISH.get(candidate.finish, "other")
+        candidate.finish_class = FINISH.get(candidate.finish, "other") if candidate.finish else None
     return candidates

@@ -9,13 +9,25 @@
 pub mod anthropic_messages;
 pub mod bedrock_converse;
 pub mod codec;
+pub mod edit;
 pub mod gemini;
 pub mod openai_chat;
 pub mod scan;
 pub mod sse;
+mod carried;
+mod object;
+mod thinking;
+#[cfg(test)]
+mod testkit;
+mod turns;
+mod wire_fault;
 
-pub use codec::{Codec, Encoded, Envelope, MaxTokensField, Quirks, ReplyContext, StreamDecoder, StreamEncoder, Target, WireError, WireErrorKind};
+pub use codec::{
+    Codec, Encoded, Envelope, MaxTokensField, Quirks, ReplyContext, StreamDecoder, StreamEncoder, Target,
+    WireError, WireErrorKind,
+};
 
+/* enabled when all four codecs stand (helper openai_chat does it last)
 use domain::Dialect;
 
 /// The codec of a dialect.
@@ -28,3 +40,4 @@ pub fn codec(dialect: Dialect) -> &'static dyn Codec {
         Dialect::BedrockConverse => &bedrock_converse::BedrockConverse,
     }
 }
+*/

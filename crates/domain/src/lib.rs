@@ -21,6 +21,7 @@ pub mod product;
 pub mod raw;
 pub mod record;
 pub mod reply;
+pub mod secret;
 pub mod usage;
 
 pub use bag::Bag;
@@ -41,4 +42,5 @@ pub use item::{
 pub use loss::{Loss, Losses};
 pub use raw::Raw;
 pub use reply::{Candidate, Finish, Reply};
+pub use secret::{Secret, SecretNeed, SecretSource};
 pub use usage::{Usage, UsageSource};

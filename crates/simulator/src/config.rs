@@ -126,6 +126,8 @@ pub struct SimulatorConfig {
     pub pace_ms: u64,
     /// Where every exchange is appended as two JSON lines, at its start and at its end. `None`: memory only.
     pub journal_path: Option<PathBuf>,
+    /// Exchanges kept in memory, about 0.5 KB each. Default 1,000,000.
+    pub journal_kept: usize,
     /// Accepted credentials by cloud name or by kind (the name wins); absent: [`Credentials::default_for`].
     pub keys: BTreeMap<String, Credentials>,
     /// How far `x-amz-date` may be off, in seconds (AWS: 300). `None` switches the check off.
@@ -139,6 +141,7 @@ impl Default for SimulatorConfig {
             control_port: 0,
             pace_ms: 0,
             journal_path: None,
+            journal_kept: 1_000_000,
             keys: BTreeMap::new(),
             clock_skew_seconds: Some(300),
         }

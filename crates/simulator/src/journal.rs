@@ -1,6 +1,6 @@
 //! What was received and sent, exchange by exchange: the oracle of tests.
 //!
-//! In memory the last 1,000,000 exchanges; headers and request bodies of the last 10,000. With a path,
+//! In memory the last 1,000,000 exchanges (by configuration), about 0.5 KB each; headers and request bodies of the last 10,000. With a path,
 //! each exchange is also appended to a file as two JSON lines, `{"event":"received",…}` before it is
 //! answered and `{"event":"finished",…}` at its end, one `write` each, so that a harness that kills
 //! either side can read what happened.
@@ -13,8 +13,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-/// Exchanges kept in memory.
-const KEPT: usize = 1_000_000;
 /// Exchanges whose headers and body are kept.
 const KEPT_BODIES: usize = 10_000;
 /// Bytes kept of a request body.
@@ -76,7 +74,7 @@ pub struct ExchangeRecord {
     pub deltas_sent: u64,
     /// Whether the whole answer, as scripted, was handed to the connection.
     pub complete: bool,
-    /// Whether the client left before that.
+    /// Whether the client left before that. Neither complete nor this: the cloud was killed meanwhile.
     pub client_disconnected: bool,
     /// When it was seen to leave, wall ms.
     pub disconnected_at: Option<u64>,
@@ -115,6 +113,7 @@ impl Pages {
 #[derive(Debug)]
 pub(crate) struct Journal {
     pages: Mutex<Pages>,
+    kept: usize,
     file: Option<Mutex<File>>,
 }
 
@@ -124,13 +123,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Journal {
-    /// Opens the file, if any, for appending.
-    pub(crate) fn open(path: Option<&Path>) -> io::Result<Self> {
+    /// Opens the file, if any, for appending; keeps the last `kept` exchanges in memory.
+    pub(crate) fn open(path: Option<&Path>, kept: usize) -> io::Result<Self> {
         let file = match path {
             None => None,
             Some(path) => Some(Mutex::new(OpenOptions::new().create(true).append(true).open(path)?)),
         };
-        Ok(Self { pages: Mutex::default(), file })
+        Ok(Self { pages: Mutex::default(), kept: kept.max(1), file })
     }
 
     /// Enters a new exchange and gives it its sequence number.
@@ -140,7 +139,7 @@ impl Journal {
             pages.last_seq += 1;
             record.seq = pages.last_seq;
             let line = self.file.as_ref().map(|_| line_of("received", &record));
-            if pages.records.len() >= KEPT {
+            if pages.records.len() >= self.kept {
                 pages.records.pop_front();
             }
             if let Some(old) = pages.last_seq.checked_sub(KEPT_BODIES as u64)
@@ -192,8 +191,14 @@ impl Journal {
             record.seq > query.since
                 && query.cloud.as_deref().is_none_or(|selector| selects(selector, &record.cloud))
         };
-        let mut found: Vec<_> =
-            pages.records.iter().rev().filter(wanted).take(query.limit.unwrap_or(KEPT_BODIES)).cloned().collect();
+        let mut found: Vec<_> = pages
+            .records
+            .iter()
+            .rev()
+            .filter(wanted)
+            .take(query.limit.unwrap_or(KEPT_BODIES))
+            .cloned()
+            .collect();
         found.reverse();
         found
     }
@@ -236,7 +241,7 @@ mod tests {
 
     #[test]
     fn bodies_of_old_exchanges_go_and_the_rest_stays() {
-        let journal = Journal::open(None).unwrap();
+        let journal = Journal::open(None, 1_000_000).unwrap();
         for _ in 0..=KEPT_BODIES {
             journal.begin(ExchangeRecord { body: Some("x".to_owned()), ..ExchangeRecord::default() });
         }

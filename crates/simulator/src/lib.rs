@@ -3,7 +3,7 @@
 //! Each cloud of [`SimulatorConfig`] has a listener of its own, speaks HTTP/1.1 and looks on the wire
 //! as that cloud does: paths, credentials, headers, ids, usage, stream framing, error bodies. Answers
 //! are computed from the request alone. Faults are scripted per cloud ([`FaultRule`]); whole clouds can
-//! be killed and healed. The [`journal`] of what was received and sent is the oracle of tests.
+//! be killed and healed. The journal ([`ExchangeRecord`]) of what was received and sent is the oracle of tests.
 //!
 //! This crate knows none of ours: the same mistake must not stand on both sides.
 

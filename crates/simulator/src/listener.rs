@@ -174,8 +174,10 @@ async fn serve(cloud: Arc<Cloud>, stream: TcpStream, mut cut: watch::Receiver<u6
         .timer(TokioTimer::new())
         .max_buf_size(256 * 1024)
         .serve_connection(wire, service);
+    // Pinned here, so that it is dropped after the mark below and closes by RST.
+    let mut connection = std::pin::pin!(connection);
     tokio::select! {
-        _ = connection => {}
+        _ = &mut connection => {}
         () = line.reset_asked.notified() => {}
         _ = cut.changed() => line.reset.store(true, Ordering::Release),
     }
@@ -196,6 +198,11 @@ impl Line {
     pub(crate) fn reset(&self) {
         self.reset.store(true, Ordering::Release);
         self.reset_asked.notify_one();
+    }
+
+    /// Whether we end it, by script or by kill.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.reset.load(Ordering::Acquire)
     }
 
     /// When the peer was seen to leave, in wall ms.

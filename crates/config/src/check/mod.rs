@@ -1,0 +1,142 @@
+//! As written → checked, with every error at once.
+
+mod deployment;
+mod gateway;
+mod model;
+mod reach;
+mod secret;
+mod terms;
+mod workload;
+
+use crate::{
+    checked::Checked,
+    document::Document,
+    raw::Raw,
+    schema, shape,
+    surroundings::Surroundings,
+};
+use placement::Problems;
+use serde::Deserialize as _;
+use std::path::{Path, PathBuf};
+
+/// What ships with the binary and is not written by the operator.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shipped<'a> {
+    /// The fact book: name and text.
+    pub facts: (&'a str, &'a str),
+    /// Packs: id and text.
+    pub packs: &'a [(&'a str, &'a str)],
+}
+
+/// Where a configuration's text comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Text<'a> {
+    /// The file's name as the user wrote it; relative paths in the text are relative to its folder.
+    pub file: &'a Path,
+    /// Its content.
+    pub text: &'a str,
+}
+
+/// Checks a configuration.
+///
+/// # Errors
+/// Everything that is wrong with it, its packs and its fact books: file, line, column, what, hint.
+pub fn check(text: Text<'_>, shipped: Shipped<'_>, around: &dyn Surroundings) -> Result<Checked, Problems> {
+    let mut document = Document::parse(&text.file.display().to_string(), text.text);
+    let syntax_is_right = document.problems.0.is_empty();
+    let pruned = shape::prune(&mut document, &schema::schema());
+    let raw = match Raw::deserialize(toml::Deserializer::from(pruned)) {
+        Ok(raw) => raw,
+        Err(error) => {
+            if document.problems.0.is_empty() {
+                let span = error.span().unwrap_or(0..0);
+                document.wrong(&span, error.message().trim().to_owned(), "");
+            }
+            Raw::default()
+        }
+    };
+    let mut check = Check {
+        document,
+        around,
+        shipped,
+        folder: text.file.parent().unwrap_or(Path::new("")).to_path_buf(),
+        files: vec![text.file.to_path_buf()],
+        elsewhere: Problems::default(),
+    };
+    // After a syntax error whole tables may be lost: what they would have defined is not "missing".
+    if !syntax_is_right {
+        return Err(check.all_problems());
+    }
+    let checked = check.everything(&raw);
+    match checked {
+        Some(checked) if check.document.problems.0.is_empty() && check.elsewhere.0.is_empty() => Ok(checked),
+        _ => Err(check.all_problems()),
+    }
+}
+
+/// A check under way.
+struct Check<'a> {
+    document: Document<'a>,
+    around: &'a dyn Surroundings,
+    shipped: Shipped<'a>,
+    folder: PathBuf,
+    files: Vec<PathBuf>,
+    /// Problems of other files: packs, fact books.
+    elsewhere: Problems,
+}
+
+impl Check<'_> {
+    fn everything(&mut self, raw: &Raw) -> Option<Checked> {
+        let listen = self.listen(&raw.listen);
+        let journal = self.journal(&raw.journal);
+        let limits = self.limits(&raw.limits);
+        let terms = self.terms(&raw.terms);
+        let facts = self.facts(&raw.facts);
+        let deployments = self.deployments(raw);
+        let models = self.models(raw, &deployments);
+        let workloads = self.workloads(raw, &models);
+        let keys = self.keys(raw, &workloads);
+        Some(Checked {
+            listen,
+            journal,
+            limits,
+            deployments,
+            models,
+            workloads,
+            keys,
+            terms: terms?.into(),
+            facts: facts?,
+            files: std::mem::take(&mut self.files),
+            notes: std::mem::take(&mut self.document.notes),
+        })
+    }
+
+    fn all_problems(&mut self) -> Problems {
+        let mut all = std::mem::take(&mut self.document.problems);
+        all.0.append(&mut self.elsewhere.0);
+        all.0.sort();
+        all.0.dedup();
+        all
+    }
+
+    /// A path of the configuration, from its folder.
+    fn path(&self, written: &Path) -> PathBuf {
+        self.folder.join(written)
+    }
+
+    /// Reads a file that the configuration names at `at`.
+    fn read(&mut self, written: &Path, at: &[crate::document::Step<'_>]) -> Option<Vec<u8>> {
+        let path = self.path(written);
+        match self.around.read(&path) {
+            Ok(bytes) => {
+                self.files.push(path);
+                Some(bytes)
+            }
+            Err(error) => {
+                let hint = "paths are relative to the folder of the configuration";
+                self.document.wrong_at(at, format!("cannot read {}: {error}", path.display()), hint);
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! One attempt: one upstream request for one call on one deployment.
+//!
+//! Order matters here more than anywhere: everything that can fail without the upstream comes first; then the
+//! attempt is journalled; then the first byte leaves.
+
+use crate::{
+    breaker::Gate,
+    call::{ActiveCall, Wire},
+    caller::Caller,
+    deployment::Deployment,
+    engine::Engine,
+    refusal::Relayed,
+    settle::{self, Health, Settlement},
+    stream::{self, Beginning, ReplyStream, Road},
+    upstream::Answer,
+};
+use bytes::Bytes;
+use dialects::{
+    Target,
+    openai_chat::passthrough::{ReplyPeek, StreamTee},
+};
+use domain::{
+    Code, DecisionId, Fault, Losses, Reply, RetryClass, Secret, Source,
+    journal::Permit,
+    record::{AttemptRecord, Record, ServedBy},
+};
+use http::header;
+use http_body_util::Full;
+use providers::{Answer as UpstreamError, BodyMarks, RequestParts};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::OwnedSemaphorePermit;
+
+/// An answer to a call, as it goes to the caller.
+pub(crate) struct Success {
+    pub(crate) body: AnswerBody,
+    pub(crate) losses: Losses,
+    pub(crate) served_by: ServedBy,
+    /// What was booked, where the answer is whole.
+    pub(crate) settled: Option<settle::Settled>,
+}
+
+/// The body of an answer.
+pub enum AnswerBody {
+    /// Complete.
+    Whole(WholeReply),
+    /// As it comes.
+    Stream(ReplyStream),
+}
+
+/// A complete answer.
+pub enum WholeReply {
+    /// The upstream's bytes, of the caller's dialect.
+    Bytes(Bytes),
+    /// To be written in the caller's dialect.
+    Reply(Box<Reply>),
+}
+
+/// Why an attempt yielded nothing.
+pub(crate) struct Failure {
+    pub(crate) fault: Fault,
+    /// The open end, where the attempt was journalled.
+    pub(crate) settlement: Option<Settlement>,
+    pub(crate) relayed: Option<Relayed>,
+}
+
+impl Failure {
+    fn before(fault: Fault) -> Self {
+        Self { fault, settlement: None, relayed: None }
+    }
+}
+
+/// What stays the same over the attempts of one call.
+pub(crate) struct Course<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) caller: &'a Caller,
+    pub(crate) call: &'a ActiveCall,
+    pub(crate) decision: DecisionId,
+    /// The room for the call's end; with the attempt that is under way.
+    pub(crate) permit: Option<Permit>,
+    /// The failed attempt before, whose end is written when it is known that another follows.
+    pub(crate) before: Option<Failure>,
+    /// Attempts journalled so far.
+    pub(crate) attempts: u16,
+}
+
+/// An error body is read up to this length.
+const MAX_ERROR_BODY: usize = 64 * 1024;
+/// A whole answer may be this long.
+const MAX_REPLY: usize = 64 * 1024 * 1024;
+/// An error body must have arrived after this time.
+const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The caller's headers are held back this long for the first content.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Course<'_> {
+    /// Makes one attempt on `deployment`, whose breaker has let it pass by `gate`.
+    pub(crate) async fn attempt(&mut self, deployment: &Arc<Deployment>, gate: Gate) -> Result<Success, Failure> {
+        let ready = self.prepare(deployment).await;
+        let (place, secret, wire, request) = match ready {
+            Ok(ready) => ready,
+            Err(fault) => {
+                if gate == Gate::Probe {
+                    deployment.breaker().abandon();
+                }
+                return Err(Failure::before(fault));
+            }
+        };
+        let started = self.engine.shared.clock.monotonic();
+        let mut settlement = self.open(deployment, gate, &wire, started)?;
+        settlement.losses(&wire.losses);
+        let sent = deployment.pool.send(request.map(Full::new), started);
+        let answer = match tokio::time::timeout(deployment.timeouts.first_content, sent).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(fault)) => return Err(failed(fault, settlement)),
+            Err(_) => {
+                let fault = Fault::upstream(Code::UpstreamTimeout, "the provider did not answer in time");
+                return Err(failed(fault, settlement));
+            }
+        };
+        self.note_head(&mut settlement, &answer);
+        if !answer.status.is_success() {
+            return Err(self.refused(deployment, &secret, wire.passed, answer, settlement).await);
+        }
+        if self.call.stream() {
+            self.streamed(answer, wire, settlement, started, place).await
+        } else {
+            self.whole(answer, wire, settlement, started).await
+        }
+    }
+
+    /// Everything that can fail before the upstream is involved: a place, the secret, the body, the request.
+    async fn prepare(&self, deployment: &Arc<Deployment>) -> Result<Prepared, Fault> {
+        let place = Arc::clone(&deployment.vitals.places).try_acquire_owned().map_err(|_| saturated())?;
+        let secret = match deployment.secret.current() {
+            Some(secret) => secret,
+            None => deployment.secret.fetch().await?,
+        };
+        let endpoint = &deployment.endpoint;
+        let target =
+            Target { model: endpoint.wire_model(), capabilities: &deployment.capabilities, quirks: endpoint.quirks() };
+        let wire = self.call.encode_for(endpoint.dialect(), endpoint.model_in_body(), &target)?;
+        let parts = RequestParts {
+            stream: self.call.stream(),
+            secret: &secret,
+            now: self.engine.shared.clock.now(),
+            call: self.call.id(),
+            body: wire.body.clone(),
+        };
+        let request = endpoint.request(parts)?;
+        Ok((place, secret, wire, request))
+    }
+
+    /// The first barrier: the attempt is in the journal before its first byte leaves. The end of the attempt
+    /// before it is written here too, now that it is known not to be the last.
+    fn open(&mut self, deployment: &Arc<Deployment>, gate: Gate, wire: &Wire, started: Duration) -> Result<Settlement, Failure> {
+        if let Some(mut before) = self.before.take()
+            && let Some(settlement) = before.settlement.take()
+        {
+            self.permit = settlement.failed_over(before.fault.code, health_of(&before.fault));
+        }
+        let shared = &self.engine.shared;
+        self.attempts += 1;
+        let record = Record::Attempt(AttemptRecord {
+            call: self.call.id(),
+            attempt: self.attempts,
+            at_us: shared.clock.now().as_microsecond(),
+            workload: self.caller.workload.id.clone(),
+            key: self.caller.key.clone(),
+            model: self.call.model().into(),
+            deployment: deployment.id.clone(),
+            decision: self.decision,
+            stream: self.call.stream(),
+            request_bytes: wire.body.len() as u64,
+        });
+        if let Err(error) = shared.journal.append(&record) {
+            if gate == Gate::Probe {
+                deployment.breaker().abandon();
+            }
+            return Err(Failure::before(crate::engine::journal_fault(&error)));
+        }
+        Ok(Settlement::open(settle::Opening {
+            shared: Arc::clone(shared),
+            deployment: Arc::clone(deployment),
+            permit: self.permit.take().unwrap_or(Permit::free()),
+            workload: self.caller.workload.id.clone(),
+            call: self.call.id(),
+            attempt: self.attempts,
+            started,
+            probe: gate == Gate::Probe,
+            request_bytes: wire.body.len() as u64,
+        }))
+    }
+
+    /// What the head tells of who answers.
+    fn note_head(&self, settlement: &mut Settlement, answer: &Answer) {
+        let evidence = settlement.deployment().endpoint.evidence(&answer.headers, BodyMarks::default());
+        let id = evidence.request_id.as_deref().unwrap_or_default();
+        settlement.answered(answer.status.as_u16(), id, evidence.verdict);
+    }
+
+    /// The upstream said no.
+    async fn refused(
+        &self,
+        deployment: &Arc<Deployment>,
+        secret: &Arc<Secret>,
+        passed: bool,
+        answer: Answer,
+        settlement: Settlement,
+    ) -> Failure {
+        let shared = &self.engine.shared;
+        let endpoint = &deployment.endpoint;
+        let collected = answer.body.collect(MAX_ERROR_BODY, shared.clock.monotonic());
+        let body = tokio::time::timeout(ERROR_BODY_TIMEOUT, collected).await.ok().and_then(Result::ok).unwrap_or_default();
+        let status = answer.status.as_u16();
+        let said = dialects::codec(endpoint.dialect()).decode_error(status, &body);
+        let now = shared.clock.now();
+        let error =
+            UpstreamError { status, headers: &answer.headers, body: &body, said: &said, now, passed_through: passed };
+        let mut fault = endpoint.fault(&error);
+        fault.upstream_status = Some(status);
+        if fault.code == Code::UpstreamAuth && fault.retry == RetryClass::SameAgain && deployment.secret.refresh(secret).await.is_err() {
+            fault.retry = RetryClass::NextCandidate;
+        }
+        let relayed = (passed && endpoint.relayable(status, &body)).then(|| Relayed { status: answer.status, body });
+        Failure { fault, settlement: Some(settlement), relayed }
+    }
+
+    /// A whole answer: read, understood, booked; the second barrier stands before it is handed out.
+    async fn whole(&self, answer: Answer, wire: Wire, mut settlement: Settlement, started: Duration) -> Result<Success, Failure> {
+        let shared = &self.engine.shared;
+        let deployment = Arc::clone(settlement.deployment());
+        if let Err(fault) = expect_type(&answer, &["application/json"]) {
+            return Err(failed(fault, settlement));
+        }
+        let left = deployment.timeouts.total.saturating_sub(shared.clock.monotonic().saturating_sub(started));
+        let headers = answer.headers;
+        let bytes = match tokio::time::timeout(left, answer.body.collect(MAX_REPLY, shared.clock.monotonic())).await {
+            Ok(Ok(bytes)) => bytes,
+            Ok(Err(fault)) => return Err(failed(fault, settlement)),
+            Err(_) => {
+                let fault = Fault::upstream(Code::UpstreamTimeout, "the provider's answer did not arrive in time");
+                return Err(failed(fault, settlement));
+            }
+        };
+        settlement.first_content();
+        settlement.released(bytes.len());
+        let mut marks = BodyMarks { id: None, bytes: &bytes };
+        let reply = if wire.passed {
+            match ReplyPeek::read(&bytes) {
+                Ok(peek) => {
+                    marks.id = peek.id.as_deref();
+                    settlement.usage = peek.usage;
+                    settlement.finish(peek.finish.as_ref().map_or("", domain::Finish::class));
+                    settlement.tier.clone_from(&peek.service_tier);
+                    weigh(&mut settlement, &headers, marks);
+                    WholeReply::Bytes(bytes)
+                }
+                Err(fault) => return Err(failed(fault, settlement)),
+            }
+        } else {
+            match dialects::codec(deployment.endpoint.dialect()).decode_reply(&bytes) {
+                Ok(reply) => {
+                    marks.id = Some(&reply.id);
+                    settlement.usage = reply.usage;
+                    let finish = reply.candidates.first().and_then(|candidate| candidate.finish.as_ref());
+                    settlement.finish(finish.map_or("", domain::Finish::class));
+                    settlement.tier.clone_from(&reply.service_tier);
+                    weigh(&mut settlement, &headers, marks);
+                    WholeReply::Reply(Box::new(reply))
+                }
+                Err(fault) => return Err(failed(fault, settlement)),
+            }
+        };
+        let served_by = settlement.evidence();
+        let settled = settlement.done();
+        Ok(Success { body: AnswerBody::Whole(reply), losses: wire.losses, served_by, settled: Some(settled) })
+    }
+
+    /// A streamed answer: held until its first content, so that another candidate can still take over.
+    async fn streamed(
+        &self,
+        answer: Answer,
+        wire: Wire,
+        settlement: Settlement,
+        started: Duration,
+        place: OwnedSemaphorePermit,
+    ) -> Result<Success, Failure> {
+        if let Err(fault) = expect_type(&answer, &["text/event-stream", "application/vnd.amazon.eventstream"]) {
+            return Err(self.no_stream(answer, fault, settlement).await);
+        }
+        let served_by = settlement.evidence();
+        let road = if wire.passed {
+            Road::Tee(Box::new(StreamTee::new(wire.usage_put_in)))
+        } else {
+            Road::Events(dialects::codec(settlement.deployment().endpoint.dialect()).stream_decoder())
+        };
+        let shared = Arc::clone(&self.engine.shared);
+        let mut reply = ReplyStream::open(stream::Opening { shared, body: answer.body, road, settlement, started, place });
+        match reply.begin(PATIENCE).await {
+            Beginning::Content => {
+                let served_by = reply.settlement().map_or(served_by, |settlement| settlement.evidence());
+                Ok(Success { body: AnswerBody::Stream(reply), losses: wire.losses, served_by, settled: None })
+            }
+            Beginning::Failed(fault) => Err(Failure { fault, settlement: reply.take_settlement(), relayed: None }),
+        }
+    }
+
+    /// A stream was asked for and something else came: an error that wears a 200, or a page.
+    async fn no_stream(&self, answer: Answer, fault: Fault, settlement: Settlement) -> Failure {
+        let now = self.engine.shared.clock.monotonic();
+        let body = tokio::time::timeout(ERROR_BODY_TIMEOUT, answer.body.collect(MAX_ERROR_BODY, now)).await;
+        let codec = dialects::codec(settlement.deployment().endpoint.dialect());
+        let inside = body.ok().and_then(Result::ok).and_then(|body| codec.decode_reply(&body).err());
+        failed(inside.unwrap_or(fault), settlement)
+    }
+}
+
+type Prepared = (OwnedSemaphorePermit, Arc<Secret>, Wire, http::Request<Bytes>);
+
+fn failed(fault: Fault, settlement: Settlement) -> Failure {
+    Failure { fault, settlement: Some(settlement), relayed: None }
+}
+
+/// Evidence of the head and the body together; a simulated answer stays one.
+fn weigh(settlement: &mut Settlement, headers: &http::HeaderMap, marks: BodyMarks<'_>) {
+    if settlement.evidence() != ServedBy::Simulated {
+        let verdict = settlement.deployment().endpoint.evidence(headers, marks).verdict;
+        settlement.served_by(verdict);
+    }
+}
+
+/// What a fault tells of the deployment's health.
+pub(crate) fn health_of(fault: &Fault) -> Health {
+    match fault.source {
+        Source::Upstream if fault.counts_against_health => Health::Bad(fault.retry_after),
+        // It understood the request and said so: it works.
+        Source::Caller => Health::Good,
+        _ => Health::Unknown,
+    }
+}
+
+fn saturated() -> Fault {
+    Fault::new(
+        Source::Gateway,
+        RetryClass::NextCandidate,
+        Code::PermittedUnavailable,
+        "the deployment has as many calls under way as it may",
+    )
+    .after(Some(Duration::from_secs(1)))
+}
+
+fn expect_type(answer: &Answer, wanted: &[&str]) -> Result<(), Fault> {
+    let got = answer.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = got.split(';').next().unwrap_or_default().trim();
+    if wanted.iter().any(|wanted| kind.eq_ignore_ascii_case(wanted)) {
+        return Ok(());
+    }
+    Err(Fault::upstream(Code::UpstreamBadResponse, "the provider's answer is not of the type that its API promises")
+        .because(&format!("content-type {got:?}")))
+}

@@ -1,0 +1,141 @@
+//! A call on its way: the bytes as they came, what was read of them, and the inner form where one is needed.
+
+use crate::needs::Needs;
+use bytes::Bytes;
+use dialects::{
+    Encoded, Envelope, Target,
+    openai_chat::passthrough::{Changes, Output, Request},
+};
+use domain::{Call, CallId, Dialect, Fault};
+use placement::{CallClass, Classification, Sign};
+use std::sync::OnceLock;
+
+/// A call on its way.
+#[derive(Debug)]
+pub struct ActiveCall {
+    id: CallId,
+    request: Request,
+    /// The inner form; made when the first target of another dialect comes up.
+    decoded: OnceLock<Result<Call, Fault>>,
+}
+
+/// A request body for one target.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    pub(crate) body: Bytes,
+    /// The caller's own bytes, with the closed list of edits.
+    pub(crate) passed: bool,
+    /// We asked for usage that the caller did not ask for.
+    pub(crate) usage_put_in: bool,
+    pub(crate) losses: domain::Losses,
+}
+
+impl ActiveCall {
+    /// Reads the envelope of a Chat Completions request in one strict pass. The rest is read when needed.
+    ///
+    /// # Errors
+    /// `invalid_json` or `invalid_request` with the place.
+    pub fn openai_chat(id: CallId, body: Bytes) -> Result<Self, Fault> {
+        Ok(Self { id, request: Request::scan(body)?, decoded: OnceLock::new() })
+    }
+
+    /// Its id.
+    #[must_use]
+    pub const fn id(&self) -> CallId {
+        self.id
+    }
+
+    /// The dialect of its caller.
+    #[must_use]
+    pub const fn dialect(&self) -> Dialect {
+        Dialect::OpenAiChat
+    }
+
+    /// The model as asked for.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        self.request.model()
+    }
+
+    /// Whether the answer is to be streamed.
+    #[must_use]
+    pub const fn stream(&self) -> bool {
+        self.request.stream()
+    }
+
+    /// Whether the caller asked for usage in the stream.
+    #[must_use]
+    pub const fn include_usage(&self) -> bool {
+        self.request.include_usage()
+    }
+
+    /// What it needs of a model.
+    #[must_use]
+    pub fn needs(&self) -> Needs {
+        let features = self.request.features();
+        Needs::default()
+            .with(Needs::TOOLS, features.tools)
+            .with(Needs::FORCED_TOOLS, features.forced_tool)
+            .with(Needs::VISION, features.images)
+            .with(Needs::DOCUMENTS, features.files)
+            .with(Needs::JSON_SCHEMA, features.output == Output::JsonSchema)
+            .with(Needs::LOGPROBS, features.logprobs)
+            .with(Needs::CANDIDATES, self.request.candidates().is_some_and(|n| n > 1))
+            .with(Needs::AUDIO, features.audio || features.audio_output)
+    }
+
+    /// Who keeps state for it, read from the request itself.
+    #[must_use]
+    pub fn class(&self) -> CallClass {
+        self.classification().class
+    }
+
+    /// The body for a target, in the target's dialect.
+    pub(crate) fn encode_for(&self, dialect: Dialect, model_in_body: bool, target: &Target<'_>) -> Result<Wire, Fault> {
+        if dialect == self.dialect() && model_in_body && passes_unread(&self.request, target) {
+            let usage_put_in = self.stream() && !self.include_usage() && !target.quirks.no_stream_options;
+            let changes = Changes {
+                model: Some(target.model),
+                include_usage: usage_put_in,
+                max_tokens_field: target.quirks.max_tokens_field,
+                max_output_tokens: Some(target.capabilities.max_output_tokens).filter(|max| *max > 0),
+            };
+            let body = self.request.edit(&changes).to_bytes();
+            return Ok(Wire { body, passed: true, usage_put_in, losses: domain::Losses::none() });
+        }
+        let call = self.decoded.get_or_init(|| {
+            dialects::codec(self.dialect()).decode_call(self.request.body(), &Envelope::default())
+        });
+        let Encoded { body, losses } = dialects::codec(dialect).encode_call(call.as_ref().map_err(Clone::clone)?, target)?;
+        Ok(Wire { body: body.into(), passed: false, usage_put_in: false, losses })
+    }
+}
+
+impl ActiveCall {
+    /// Who keeps state for it, with the signs that show it.
+    #[must_use]
+    pub fn classification(&self) -> Classification {
+        let features = self.request.features();
+        let signs = [
+            (features.store, Sign::Store),
+            (features.stateful_members, Sign::PreviousResponse),
+            (features.provider_ids, Sign::FileId),
+        ];
+        Classification::of(signs.into_iter().filter(|(there, _)| *there).map(|(_, sign)| sign))
+    }
+}
+
+/// Whether the caller's bytes can go to this target with the closed list of edits alone. Where a quirk of the
+/// host may touch them, the call is read and written anew, so that nothing is refused or lost in silence.
+fn passes_unread(request: &Request, target: &Target<'_>) -> bool {
+    let features = request.features();
+    let quirks = &target.quirks;
+    let mentions = |word: &[u8]| memchr::memmem::find(request.body(), word).is_some();
+    !(quirks.no_developer_role && mentions(b"\"developer\"")
+        || quirks.no_message_name && mentions(b"\"name\"")
+        || (quirks.short_tool_ids || quirks.assistant_between_tool_and_user) && features.tool_history
+        || quirks.no_stream_options && mentions(b"\"stream_options\"")
+        || quirks.no_reasoning_effort && features.effort.is_some()
+        || quirks.no_image_urls && features.image_urls
+        || !target.capabilities.sampling && features.sampling)
+}

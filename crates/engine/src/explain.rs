@@ -1,0 +1,1 @@
+//! Asking without calling: where would it run, and why nowhere else.

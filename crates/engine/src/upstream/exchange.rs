@@ -1,0 +1,146 @@
+//! An upstream's answer: its head, and a body that drives its own connection.
+
+use super::{connect::Driver, pool, pool::Pool};
+use bytes::Bytes;
+use domain::{Code, Fault};
+use http_body::Body;
+use http_body_util::Full;
+use hyper::{body::Incoming, client::conn::http1::SendRequest};
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+/// An upstream's answer.
+pub struct Answer {
+    /// Status.
+    pub status: http::StatusCode,
+    /// Headers.
+    pub headers: http::HeaderMap,
+    /// The body. Dropping it before its end closes the connection.
+    pub body: AnswerBody,
+}
+
+impl Answer {
+    pub(super) fn new(
+        parts: http::response::Parts,
+        body: Incoming,
+        sender: SendRequest<Full<Bytes>>,
+        driver: Option<Driver>,
+        pool: Arc<Pool>,
+    ) -> Self {
+        let body = AnswerBody { body, connection: Some(Connection { sender, driver, pool }) };
+        Self { status: parts.status, headers: parts.headers, body }
+    }
+}
+
+struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    driver: Option<Driver>,
+    pool: Arc<Pool>,
+}
+
+/// The body of an answer. Reading drives the connection; reading to the end gives it back to the pool.
+pub struct AnswerBody {
+    body: Incoming,
+    connection: Option<Connection>,
+}
+
+impl AnswerBody {
+    /// The next bytes, `None` at the end. `now` is monotonic time, for the pool.
+    ///
+    /// # Errors
+    /// `upstream_bad_response` where the connection broke in the middle of the body.
+    pub async fn next(&mut self, now: Duration) -> Result<Option<Bytes>, Fault> {
+        poll_fn(|cx| self.poll_next(cx, now)).await
+    }
+
+    /// As [`Self::next`], by polling.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>, now: Duration) -> Poll<Result<Option<Bytes>, Fault>> {
+        loop {
+            match Pin::new(&mut self.body).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) if data.is_empty() => {}
+                    Ok(data) => return Poll::Ready(Ok(Some(data))),
+                    Err(_trailers) => {}
+                },
+                Poll::Ready(Some(Err(error))) => {
+                    self.connection = None;
+                    return Poll::Ready(Err(cut(&error)));
+                }
+                Poll::Ready(None) => {
+                    self.finish(cx, now);
+                    return Poll::Ready(Ok(None));
+                }
+                Poll::Pending => {
+                    let Some(connection) = &mut self.connection else { return Poll::Pending };
+                    let Some(driver) = &mut connection.driver else { return Poll::Pending };
+                    match driver.as_mut().poll(cx) {
+                        // The connection is over; what it read is in the body's channel.
+                        Poll::Ready(_) => connection.driver = None,
+                        Poll::Pending => {
+                            // The driver may have put data into the channel just now.
+                            return match Pin::new(&mut self.body).poll_frame(cx) {
+                                Poll::Pending => Poll::Pending,
+                                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                                    Ok(data) if !data.is_empty() => Poll::Ready(Ok(Some(data))),
+                                    _ => continue,
+                                },
+                                Poll::Ready(Some(Err(error))) => {
+                                    self.connection = None;
+                                    Poll::Ready(Err(cut(&error)))
+                                }
+                                Poll::Ready(None) => {
+                                    self.finish(cx, now);
+                                    Poll::Ready(Ok(None))
+                                }
+                            };
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self, cx: &mut Context<'_>, now: Duration) {
+        let Some(Connection { mut sender, driver: Some(mut driver), pool }) = self.connection.take() else { return };
+        if pool::poll_reusable(&mut sender, &mut driver, cx) {
+            pool.give_back(sender, driver, now);
+        }
+    }
+
+    /// The whole body, at most `max` bytes.
+    ///
+    /// # Errors
+    /// `upstream_bad_response` where the body is longer or breaks off.
+    pub async fn collect(mut self, max: usize, now: Duration) -> Result<Bytes, Fault> {
+        let Some(first) = self.next(now).await? else { return Ok(Bytes::new()) };
+        let Some(second) = self.next(now).await? else { return within(first, max) };
+        let mut all = bytes::BytesMut::with_capacity((first.len() + second.len()) * 2);
+        all.extend_from_slice(&first);
+        all.extend_from_slice(&second);
+        while let Some(more) = self.next(now).await? {
+            if all.len() + more.len() > max {
+                return Err(too_long(max));
+            }
+            all.extend_from_slice(&more);
+        }
+        within(all.freeze(), max)
+    }
+}
+
+fn within(bytes: Bytes, max: usize) -> Result<Bytes, Fault> {
+    if bytes.len() > max { Err(too_long(max)) } else { Ok(bytes) }
+}
+
+fn too_long(max: usize) -> Fault {
+    Fault::upstream(Code::UpstreamBadResponse, "the provider's answer is longer than this gateway takes")
+        .because(&format!("more than {max} bytes"))
+}
+
+fn cut(error: &hyper::Error) -> Fault {
+    Fault::upstream(Code::UpstreamBadResponse, "the provider's answer broke off").because(&error.to_string())
+}

@@ -1,0 +1,3 @@
+//! Black-box tests of the engine: real sockets, simulated clouds, a journal in memory.
+
+mod upstream;

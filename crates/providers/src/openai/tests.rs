@@ -1,0 +1,94 @@
+//! What OpenAI's folder promises.
+
+use crate::{
+    evidence::BodyMarks,
+    golden::{Said, endpoint, errors, fault, headers, line, show, status},
+};
+use dialects::WireErrorKind;
+use domain::record::ServedBy;
+
+#[test]
+fn requests() {
+    let rows = [
+        "provider = 'openai'\nmodel = 'gpt-5.4'",
+        "provider = 'openai'\nmodel = 'gpt-5.4'\nregion = 'eu'",
+        "provider = 'openai'\nmodel = 'gpt-5.4'\nwire_model = 'gpt-5.4-2026-03-01'\nendpoint = 'http://127.0.0.1:4101'",
+        "provider = 'openai'\nmodel = 'gpt-5.4'\nendpoint = 'https://relay.example/openai/v9/'",
+    ];
+    insta::assert_snapshot!(rows.map(show).join("\n"));
+}
+
+#[test]
+fn mistakes() {
+    let rows = [
+        "provider = 'openai'",
+        "provider = 'openai'\nmodel = 'm'\nregion = 'mars'",
+        "provider = 'openai'\nmodel = 'a b'\nresource = 'x'\nauth = 'sigv4'\ndialect = 'gemini'\nendpoint = 'http://api.example.com'",
+        "provider = 'openai'\nmodel = 'm'\nendpoint = 'https://key:secret@api.openai.com'",
+    ];
+    insta::assert_snapshot!(rows.map(errors).join("\n"));
+}
+
+#[test]
+fn faults() {
+    let deployment = endpoint("provider = 'openai'\nmodel = 'm'");
+    let limited = Said { headers: &[("retry-after", "7")], ..status(429) };
+    let quota = Said {
+        kind: WireErrorKind::Quota,
+        code: "insufficient_quota",
+        message: "You exceeded your current quota",
+        ..status(429)
+    };
+    let key =
+        Said { kind: WireErrorKind::Auth, message: "Incorrect API key provided: sk-…abcd", ..status(401) };
+    let long = Said {
+        kind: WireErrorKind::ContextLength,
+        code: "context_length_exceeded",
+        message: "maximum context length is 128000 tokens",
+        ..status(400)
+    };
+    let table = [
+        (limited, "rate_limit_exceeded NextCandidate upstream after 7000ms"),
+        (quota, "insufficient_quota NextCandidate upstream"),
+        (key, "upstream_auth NextCandidate upstream unwell"),
+        (long, "context_length_exceeded Stop caller"),
+        (status(302), "upstream_bad_response NextCandidate upstream unwell"),
+        (status(400), "invalid_request Stop caller"),
+        (status(403), "upstream_auth NextCandidate upstream unwell"),
+        (status(404), "upstream_model_unavailable NextCandidate upstream unwell"),
+        (status(408), "upstream_timeout NextCandidate upstream unwell"),
+        (status(410), "upstream_model_unavailable NextCandidate upstream unwell"),
+        (status(413), "body_too_large Stop caller"),
+        (status(415), "upstream_rejected NextCandidate upstream"),
+        (status(422), "invalid_request Stop caller"),
+        (status(500), "upstream_error NextCandidate upstream unwell"),
+        (status(503), "upstream_error NextCandidate upstream unwell"),
+        (status(504), "upstream_timeout NextCandidate upstream unwell"),
+        (status(529), "upstream_error NextCandidate upstream unwell"),
+        (status(999), "upstream_bad_response NextCandidate upstream unwell"),
+    ];
+    for (said, expected) in table {
+        assert_eq!(line(&fault(&deployment, &said)), expected, "{}", said.status);
+    }
+}
+
+#[test]
+fn evidence() {
+    let deployment = endpoint("provider = 'openai'\nmodel = 'm'");
+    let verdict = |rows, body: &str| {
+        deployment.evidence(&headers(rows), BodyMarks { id: None, bytes: body.as_bytes() }).verdict
+    };
+    assert_eq!(verdict(&[], ""), ServedBy::Unknown);
+    assert_eq!(verdict(&[("server", "cloudflare"), ("cf-ray", "1-SIN")], ""), ServedBy::Unknown);
+    assert_eq!(verdict(&[("openai-organization", "acme")], ""), ServedBy::Consistent);
+    assert_eq!(verdict(&[("x-request-id", "req_1")], ""), ServedBy::Consistent);
+    assert_eq!(
+        verdict(&[("openai-version", "2020-10-01"), ("apim-request-id", "x")], ""),
+        ServedBy::Contradicted
+    );
+    assert_eq!(verdict(&[], r#"{"prompt_filter_results":[]}"#), ServedBy::Contradicted);
+    assert_eq!(
+        verdict(&[("openai-organization", "acme"), ("x-cabotage-simulated", "true")], ""),
+        ServedBy::Simulated
+    );
+}

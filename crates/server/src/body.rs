@@ -1,0 +1,180 @@
+//! Bodies: the caller's, read within bounds, and ours, written as they come.
+
+use bytes::{Bytes, BytesMut};
+use dialects::StreamEncoder;
+use domain::{Code, Fault};
+use engine::{Buffered, Engine, Piece, ReplyStream};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+/// A request body in memory, and the bytes that it holds of the common bound.
+pub(crate) struct Received {
+    pub(crate) bytes: Bytes,
+    pub(crate) buffered: Buffered,
+}
+
+/// Reads the caller's body: at most `max` bytes, within `timeout`, within the bound of all bodies together.
+pub(crate) async fn receive(engine: &Engine, body: Incoming, max: usize, timeout: Duration) -> Result<Received, Fault> {
+    let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if declared > max {
+        return Err(too_large(max));
+    }
+    match tokio::time::timeout(timeout, collect(engine, body, declared, max)).await {
+        Ok(received) => received,
+        Err(_) => Err(Fault::caller(Code::RequestTimeout, "the request's body did not arrive in time; send it again")),
+    }
+}
+
+async fn collect(engine: &Engine, mut body: Incoming, declared: usize, max: usize) -> Result<Received, Fault> {
+    let mut buffered = engine.buffer(declared).ok_or_else(full)?;
+    let Some(first) = chunk(&mut body).await? else { return Ok(Received { bytes: Bytes::new(), buffered }) };
+    if body.is_end_stream() {
+        if first.len() > declared {
+            buffered = engine.buffer(first.len()).ok_or_else(full)?;
+        }
+        return Ok(Received { bytes: first, buffered });
+    }
+    let mut all = BytesMut::with_capacity(declared.max(first.len() * 2).min(max));
+    let mut reserved = declared;
+    let mut more = Some(first);
+    let mut parts = vec![buffered];
+    while let Some(data) = more {
+        if all.len() + data.len() > max {
+            return Err(too_large(max));
+        }
+        all.extend_from_slice(&data);
+        if all.len() > reserved {
+            let extra = all.len();
+            parts.push(engine.buffer(extra).ok_or_else(full)?);
+            reserved += extra;
+        }
+        more = chunk(&mut body).await?;
+    }
+    Ok(Received { bytes: all.freeze(), buffered: Buffered::join(parts) })
+}
+
+async fn chunk(body: &mut Incoming) -> Result<Option<Bytes>, Fault> {
+    loop {
+        match std::future::poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await {
+            None => return Ok(None),
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+            Some(Err(error)) => {
+                return Err(Fault::caller(Code::InvalidRequest, "the request's body broke off").because(&error.to_string()));
+            }
+        }
+    }
+}
+
+fn too_large(max: usize) -> Fault {
+    Fault::caller(Code::BodyTooLarge, format!("the request's body is larger than this gateway takes ({max} bytes)"))
+}
+
+fn full() -> Fault {
+    Fault::new(
+        domain::Source::Gateway,
+        domain::RetryClass::Stop,
+        Code::Overloaded,
+        "the gateway holds as many request bytes as it may; try again shortly",
+    )
+    .after(Some(Duration::from_secs(1)))
+}
+
+/// Silence after which a comment keeps the connection open.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// Our answer's body.
+pub(crate) enum Outgoing {
+    /// Known whole.
+    Whole(Option<Bytes>),
+    /// Written as it comes.
+    Stream(Box<Streaming>),
+}
+
+/// A streamed answer on its way to the caller. Dropping it before its end is the caller's leaving.
+pub(crate) struct Streaming {
+    reply: ReplyStream,
+    encoder: Option<Box<dyn StreamEncoder>>,
+    silence: Pin<Box<tokio::time::Sleep>>,
+    _buffered: Buffered,
+}
+
+impl Outgoing {
+    pub(crate) fn whole(bytes: Bytes) -> Self {
+        Self::Whole(Some(bytes))
+    }
+
+    pub(crate) fn stream(reply: ReplyStream, encoder: Option<Box<dyn StreamEncoder>>, buffered: Buffered) -> Self {
+        let silence = Box::pin(tokio::time::sleep(KEEP_ALIVE));
+        Self::Stream(Box::new(Streaming { reply, encoder, silence, _buffered: buffered }))
+    }
+}
+
+impl Streaming {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            match self.reply.poll_next(cx) {
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Ready(Some(piece)) => {
+                    let bytes = match piece {
+                        Piece::Bytes(bytes) => bytes,
+                        Piece::Events(events) => {
+                            let mut out = Vec::with_capacity(256);
+                            if let Some(encoder) = &mut self.encoder {
+                                for event in &events {
+                                    encoder.push(event, &mut out);
+                                }
+                            }
+                            out.into()
+                        }
+                    };
+                    if !bytes.is_empty() {
+                        self.reply.released(bytes.len());
+                        self.silence.as_mut().reset(tokio::time::Instant::now() + KEEP_ALIVE);
+                        return Poll::Ready(Some(bytes));
+                    }
+                }
+                Poll::Pending => {
+                    if self.silence.as_mut().poll(cx).is_ready() {
+                        self.silence.as_mut().reset(tokio::time::Instant::now() + KEEP_ALIVE);
+                        return Poll::Ready(Some(Bytes::from_static(b": keep-alive\n\n")));
+                    }
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match &mut *self {
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Stream(streaming) => streaming.poll(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Whole(None))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Self::Stream(_) => SizeHint::default(),
+        }
+    }
+}

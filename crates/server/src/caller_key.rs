@@ -1,0 +1,55 @@
+//! The caller's key: every carrier means the same, and two different ones are an error.
+
+use domain::{Code, Fault};
+use http::HeaderMap;
+
+/// A key may not be longer than this.
+const MAX_KEY: usize = 512;
+
+/// The key that a request carries, whichever header it stands in.
+///
+/// # Errors
+/// `invalid_request` where two carriers hold different keys; a request without any is `Ok(None)`.
+pub(crate) fn of(headers: &HeaderMap) -> Result<Option<&str>, Fault> {
+    let bearer = headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer);
+    let mut found = bearer;
+    for name in ["x-api-key", "api-key", "x-goog-api-key"] {
+        let Some(key) = headers.get(name).and_then(|value| value.to_str().ok()) else { continue };
+        match found {
+            Some(other) if other != key => {
+                return Err(Fault::caller(
+                    Code::InvalidRequest,
+                    "the request carries two different keys in two headers; send one key",
+                ));
+            }
+            _ => found = Some(key),
+        }
+    }
+    Ok(found.filter(|key| !key.is_empty() && key.len() <= MAX_KEY))
+}
+
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, key) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn carriers_mean_the_same_and_must_agree() {
+        assert_eq!(of(&headers(&[("authorization", "Bearer k")])).unwrap(), Some("k"));
+        assert_eq!(of(&headers(&[("authorization", "bearer  k")])).unwrap(), Some("k"));
+        assert_eq!(of(&headers(&[("api-key", "k")])).unwrap(), Some("k"));
+        assert_eq!(of(&headers(&[("x-api-key", "k"), ("authorization", "Bearer k")])).unwrap(), Some("k"));
+        assert!(of(&headers(&[("x-api-key", "a"), ("authorization", "Bearer b")])).is_err());
+        assert_eq!(of(&headers(&[("authorization", "Basic eDp5")])).unwrap(), None);
+        assert_eq!(of(&headers(&[("authorization", "Bearer ")])).unwrap(), None);
+        assert_eq!(of(&HeaderMap::new()).unwrap(), None);
+    }
+}

@@ -1,0 +1,143 @@
+//! Accepting connections, and letting them go.
+
+use crate::{body::Outgoing, routes};
+use engine::Engine;
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::{convert::Infallible, future::Future, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+
+/// Bounds of the data plane's listener.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerSettings {
+    /// Connections at a time; further ones wait in the system's backlog.
+    pub max_connections: usize,
+    /// A request's head must be complete after this time.
+    pub head_timeout: Duration,
+    /// A request's body must be complete after this time.
+    pub body_timeout: Duration,
+    /// Bound of one request body in bytes.
+    pub max_body: usize,
+    /// Calls that are under way at shutdown get this long.
+    pub drain: Duration,
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self {
+            max_connections: 20_000,
+            head_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(60),
+            max_body: 64 * 1024 * 1024,
+            drain: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Why the listener cannot listen.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {cause}. {hint}")]
+pub struct ListenerError {
+    /// Where it wanted to listen.
+    pub address: SocketAddr,
+    /// The system's words.
+    pub cause: std::io::Error,
+    /// What to do.
+    pub hint: &'static str,
+}
+
+/// A bound listener of the data plane.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    settings: ServerSettings,
+}
+
+/// A request head may be this long; hyper answers 431 above it.
+const MAX_HEAD: usize = 64 * 1024;
+
+impl Listener {
+    /// Binds.
+    ///
+    /// # Errors
+    /// Where the address is taken or not ours; the error says what to do.
+    pub async fn bind(address: SocketAddr, settings: ServerSettings) -> Result<Self, ListenerError> {
+        match TcpListener::bind(address).await {
+            Ok(socket) => Ok(Self { socket, settings }),
+            Err(cause) => {
+                let hint = match cause.kind() {
+                    std::io::ErrorKind::AddrInUse => "Another program has this port: stop it or choose another port.",
+                    std::io::ErrorKind::PermissionDenied => "Ports below 1024 need a privilege: choose a higher port.",
+                    _ => "Choose an address of this machine.",
+                };
+                Err(ListenerError { address, cause, hint })
+            }
+        }
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// The system's error, where the socket has no address.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Serves until `shutdown` ends, then lets the calls under way finish for at most the drain time.
+    pub async fn serve(self, engine: Arc<Engine>, shutdown: impl Future<Output = ()>) {
+        let places = Arc::new(Semaphore::new(self.settings.max_connections));
+        let graceful = hyper_util::server::graceful::GracefulShutdown::new();
+        let mut shutdown = pin!(shutdown);
+        loop {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
+            let stream = tokio::select! {
+                accepted = self.socket.accept() => match accepted {
+                    Ok((stream, _)) => stream,
+                    Err(error) => {
+                        // Out of file descriptors, as a rule: wait instead of spinning.
+                        tracing::warn!(%error, "accept failed");
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                        continue;
+                    }
+                },
+                () = &mut shutdown => break,
+            };
+            let connection = connection(stream, Arc::clone(&engine), self.settings);
+            let connection = graceful.watch(connection);
+            tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::debug!(%error, "connection ended");
+                }
+                drop(place);
+            });
+        }
+        drop(self.socket);
+        if tokio::time::timeout(self.settings.drain, graceful.shutdown()).await.is_err() {
+            tracing::warn!("drain time is over; calls still under way are cut");
+        }
+    }
+}
+
+fn connection(
+    stream: TcpStream,
+    engine: Arc<Engine>,
+    settings: ServerSettings,
+) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY could not be set");
+    }
+    let service = service_fn(move |request: http::Request<Incoming>| {
+        let engine = Arc::clone(&engine);
+        async move { Ok::<http::Response<Outgoing>, Infallible>(routes::answer(engine, settings, request).await) }
+    });
+    hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(settings.head_timeout)
+        .max_buf_size(MAX_HEAD)
+        .max_headers(100)
+        .pipeline_flush(true)
+        .serve_connection(TokioIo::new(stream), service)
+}

@@ -1,0 +1,84 @@
+//! Every route of the data plane, in one match. There is no other way in: a request that reaches a client API has
+//! its caller's key checked first, here, for all of them.
+
+mod calls;
+mod models;
+mod openai_chat;
+
+use crate::{answer, body::Outgoing, caller_key, listener::ServerSettings};
+use domain::{Code, Dialect, Fault};
+use engine::Engine;
+use http::{HeaderValue, Method, Request, Response, header};
+use hyper::body::Incoming;
+use std::sync::Arc;
+
+/// The routes, for `cabotage` to list and for tests to crawl.
+pub(crate) const ROUTES: &[(&str, &str)] = &[
+    ("POST", "/v1/chat/completions"),
+    ("GET", "/v1/models"),
+    ("GET", "/v1/models/{model}"),
+    ("GET", "/cabotage/v1/calls/{id}"),
+    ("GET", "/"),
+];
+
+/// Answers one request.
+pub(crate) async fn answer(engine: Arc<Engine>, settings: ServerSettings, request: Request<Incoming>) -> Response<Outgoing> {
+    let call = engine.new_call_id();
+    let dialect = Dialect::OpenAiChat;
+    if request.uri().path() == "/" && *request.method() == Method::GET {
+        return signpost();
+    }
+    let key = match caller_key::of(request.headers()) {
+        Ok(key) => key,
+        Err(fault) => return answer::fault(dialect, call, &fault, None),
+    };
+    let caller = match engine.caller(key) {
+        Ok(caller) => caller,
+        Err(fault) => return answer::fault(dialect, call, &fault, None),
+    };
+    let path = request.uri().path();
+    let get = *request.method() == Method::GET;
+    if path == "/v1/chat/completions" {
+        if *request.method() != Method::POST {
+            return answer::fault(dialect, call, &wrong_method("POST"), None);
+        }
+        return openai_chat::answer(engine, settings, caller, call, request).await;
+    }
+    if let Some(model) = path.strip_prefix("/v1/models") {
+        if !get {
+            return answer::fault(dialect, call, &wrong_method("GET"), None);
+        }
+        return models::answer(&engine, &caller, call, model.strip_prefix('/').unwrap_or(model));
+    }
+    if let Some(id) = path.strip_prefix("/cabotage/v1/calls/") {
+        if !get {
+            return answer::fault(dialect, call, &wrong_method("GET"), None);
+        }
+        return calls::answer(&engine, &caller, call, id);
+    }
+    let list: Vec<String> = ROUTES.iter().map(|(method, path)| format!("{method} {path}")).collect();
+    let message = format!("there is no such route; this gateway answers: {}", list.join(", "));
+    answer::fault(dialect, call, &Fault::caller(Code::RouteNotFound, message), None)
+}
+
+fn wrong_method(right: &str) -> Fault {
+    Fault::caller(Code::MethodNotAllowed, format!("this route takes {right}"))
+}
+
+/// For the person who opens the port in a browser.
+fn signpost() -> Response<Outgoing> {
+    let text = format!(
+        "{} data plane. Point an OpenAI client here: base_url = http://<this host>/v1, api_key = your key.\n",
+        domain::product::NAME
+    );
+    let mut response = Response::new(Outgoing::whole(text.into()));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+/// A JSON answer that is not a call's.
+fn json(value: &serde_json::Value) -> Response<Outgoing> {
+    let mut response = Response::new(Outgoing::whole(value.to_string().into()));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

@@ -1,0 +1,305 @@
+//! The database: opened, migrated, and written in one transaction per batch.
+
+use super::{StoreError, schema};
+use crate::journal::Position;
+use domain::{
+    CallId,
+    record::{AttemptRecord, Record},
+};
+use ledger::show::Sums;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+    time::Duration,
+};
+
+/// How long a writer waits for another connection's lock.
+const BUSY: Duration = Duration::from_secs(30);
+
+/// The ledger's database. One connection; the drainer has its own, so has every reader.
+pub struct LedgerStore {
+    pub(super) connection: Connection,
+}
+
+/// Who, what and where: what sums are kept by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Slot {
+    pub(super) minute_us: i64,
+    pub(super) workload: Box<str>,
+    pub(super) deployment: Box<str>,
+    pub(super) key: Box<str>,
+    pub(super) model: Box<str>,
+}
+
+/// What an outcome does not repeat of its attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Owner {
+    workload: Box<str>,
+    deployment: Box<str>,
+    key: Box<str>,
+    model: Box<str>,
+}
+
+/// A point of the sparse index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Point {
+    pub(super) segment: u64,
+    pub(super) offset: u64,
+    pub(super) sequence: u64,
+    pub(super) at_us: i64,
+}
+
+/// What one batch of records adds up to. Applied whole or not at all.
+#[derive(Default)]
+pub(super) struct Batch {
+    sums: BTreeMap<Slot, Sums>,
+    opened: HashMap<(CallId, u16), Owner>,
+    /// Outcomes whose attempts came in an earlier batch.
+    closed: Vec<(CallId, u16)>,
+    points: Vec<Point>,
+    pub(super) records: u64,
+    pub(super) unreadable: u64,
+}
+
+impl LedgerStore {
+    /// Opens or makes the database for the journal `log_id`.
+    ///
+    /// # Errors
+    /// [`StoreError`]: above all a database of a newer binary or of another log.
+    pub fn open(path: &Path, log_id: &str) -> Result<Self, StoreError> {
+        let mut connection = Connection::open(path)?;
+        connection.busy_timeout(BUSY)?;
+        // The journal is the truth: what a loss of power takes from the database is drained again.
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        schema::migrate(&mut connection)?;
+        connection.execute("INSERT OR IGNORE INTO drain VALUES (1, ?1, 0, 0, 0, 0, 0)", params![log_id])?;
+        let found: String = connection.query_row("SELECT log_id FROM drain", [], |row| row.get(0))?;
+        if found != log_id {
+            return Err(StoreError::OtherLog { found, wanted: log_id.to_owned() });
+        }
+        Ok(Self { connection })
+    }
+
+    /// Opens an existing database to read only, beside a gateway that writes it.
+    ///
+    /// # Errors
+    /// [`StoreError`], also where there is no database.
+    pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY)?;
+        let found = schema::version(&connection)?;
+        if found != schema::VERSION {
+            return Err(StoreError::Newer { found, known: schema::VERSION });
+        }
+        Ok(Self { connection })
+    }
+
+    /// Up to where the journal has been drained.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub fn position(&self) -> Result<Position, StoreError> {
+        Ok(self.connection.query_row("SELECT segment, offset, sequence FROM drain", [], |row| {
+            Ok(Position {
+                segment: unsigned(row.get(0)?),
+                offset: unsigned(row.get(1)?),
+                sequence: unsigned(row.get(2)?),
+            })
+        })?)
+    }
+
+    /// Records that are missing from the journal, and records that this binary could not read.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub fn gaps(&self) -> Result<(u64, u64), StoreError> {
+        Ok(self.connection.query_row("SELECT lost, unreadable FROM drain", [], |row| {
+            Ok((unsigned(row.get(0)?), unsigned(row.get(1)?)))
+        })?)
+    }
+
+    /// Applies a batch and moves the position, in one transaction: a crash leaves both or neither.
+    pub(super) fn apply(&mut self, batch: &Batch, to: Position, lost: u64) -> Result<(), StoreError> {
+        let transaction = self.connection.transaction()?;
+        write_sums(&transaction, &batch.sums)?;
+        write_attempts(&transaction, batch)?;
+        {
+            let mut insert =
+                transaction.prepare_cached("INSERT OR REPLACE INTO sparse VALUES (?1, ?2, ?3, ?4)")?;
+            for point in &batch.points {
+                insert.execute(params![
+                    signed(point.segment),
+                    signed(point.offset),
+                    signed(point.sequence),
+                    point.at_us
+                ])?;
+            }
+        }
+        transaction.execute(
+            "UPDATE drain SET segment = ?1, offset = ?2, sequence = ?3, lost = lost + ?4, unreadable = unreadable + ?5",
+            params![
+                signed(to.segment),
+                signed(to.offset),
+                signed(to.sequence),
+                signed(lost),
+                signed(batch.unreadable)
+            ],
+        )?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Forgets the index of segments before `segment`.
+    pub(super) fn forget_before(&mut self, segment: u64) -> Result<(), StoreError> {
+        self.connection.execute("DELETE FROM sparse WHERE segment < ?1", params![signed(segment)])?;
+        Ok(())
+    }
+
+    fn owner(&self, call: CallId, attempt: u16) -> Result<Option<Owner>, StoreError> {
+        let mut find = self.connection.prepare_cached(
+            "SELECT workload, deployment, key, model FROM open_attempt WHERE call = ?1 AND attempt = ?2",
+        )?;
+        Ok(find
+            .query_row(params![call.bits().to_be_bytes(), attempt], |row| {
+                Ok(Owner {
+                    workload: row.get(0)?,
+                    deployment: row.get(1)?,
+                    key: row.get(2)?,
+                    model: row.get(3)?,
+                })
+            })
+            .optional()?)
+    }
+}
+
+impl Batch {
+    /// Takes one record in.
+    pub(super) fn take(&mut self, record: &Record, store: &LedgerStore) -> Result<(), StoreError> {
+        self.records += 1;
+        match record {
+            Record::Attempt(attempt) => {
+                self.opened.insert((attempt.call, attempt.attempt), owner_of(attempt));
+            }
+            Record::Outcome(outcome) => {
+                let key = (outcome.call, outcome.attempt);
+                let owner = match self.opened.remove(&key) {
+                    Some(owner) => owner,
+                    None => match store.owner(key.0, key.1)? {
+                        Some(_) if self.closed.contains(&key) => unknown_owner(),
+                        Some(owner) => {
+                            self.closed.push(key);
+                            owner
+                        }
+                        // Its attempt is lost or was drained into a database that is gone.
+                        None => unknown_owner(),
+                    },
+                };
+                self.slot(outcome.at_us, owner).add_outcome(outcome);
+            }
+            Record::Refusal(refusal) => {
+                let owner = Owner {
+                    workload: refusal.workload.as_str().into(),
+                    deployment: "".into(),
+                    key: refusal.key.as_str().into(),
+                    model: refusal.model.as_str().into(),
+                };
+                self.slot(refusal.at_us, owner).add_refusal();
+            }
+            Record::Decision(_) | Record::Notice(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Adds a point to the sparse index.
+    pub(super) fn point(&mut self, point: Point) {
+        self.points.push(point);
+    }
+
+    fn slot(&mut self, at_us: i64, owner: Owner) -> &mut Sums {
+        let Owner { workload, deployment, key, model } = owner;
+        let minute_us = at_us.div_euclid(60_000_000).saturating_mul(60_000_000);
+        self.sums.entry(Slot { minute_us, workload, deployment, key, model }).or_default()
+    }
+}
+
+fn owner_of(attempt: &AttemptRecord) -> Owner {
+    Owner {
+        workload: attempt.workload.as_str().into(),
+        deployment: attempt.deployment.as_str().into(),
+        key: attempt.key.as_str().into(),
+        model: attempt.model.as_str().into(),
+    }
+}
+
+fn unknown_owner() -> Owner {
+    Owner { workload: "?".into(), deployment: "?".into(), key: "?".into(), model: "?".into() }
+}
+
+fn write_sums(transaction: &Transaction<'_>, sums: &BTreeMap<Slot, Sums>) -> Result<(), StoreError> {
+    let mut upsert = transaction.prepare_cached(&upsert_statement())?;
+    for (slot, sums) in sums {
+        upsert.raw_bind_parameter(1, slot.minute_us)?;
+        upsert.raw_bind_parameter(2, &slot.workload)?;
+        upsert.raw_bind_parameter(3, &slot.deployment)?;
+        upsert.raw_bind_parameter(4, &slot.key)?;
+        upsert.raw_bind_parameter(5, &slot.model)?;
+        for (index, number) in sums.numbers().into_iter().enumerate() {
+            upsert.raw_bind_parameter(6 + index, signed(number))?;
+        }
+        upsert.raw_execute()?;
+    }
+    Ok(())
+}
+
+/// Sums in the database stop at the largest integer that it has rather than turn into floating point.
+fn upsert_statement() -> String {
+    let places: Vec<String> = (1..=5 + Sums::NAMES.len()).map(|place| format!("?{place}")).collect();
+    let updates: Vec<String> = Sums::NAMES
+        .iter()
+        .map(|name| {
+            format!(
+                "{name} = CASE WHEN {name} > {max} - excluded.{name} THEN {max} ELSE {name} + excluded.{name} END",
+                max = i64::MAX
+            )
+        })
+        .collect();
+    format!(
+        "INSERT INTO rollup VALUES ({}) ON CONFLICT DO UPDATE SET {}",
+        places.join(", "),
+        updates.join(", ")
+    )
+}
+
+fn write_attempts(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), StoreError> {
+    let mut insert =
+        transaction.prepare_cached("INSERT OR REPLACE INTO open_attempt VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
+    for ((call, attempt), owner) in &batch.opened {
+        insert.execute(params![
+            call.bits().to_be_bytes(),
+            attempt,
+            owner.workload,
+            owner.deployment,
+            owner.key,
+            owner.model
+        ])?;
+    }
+    let mut delete =
+        transaction.prepare_cached("DELETE FROM open_attempt WHERE call = ?1 AND attempt = ?2")?;
+    for (call, attempt) in &batch.closed {
+        delete.execute(params![call.bits().to_be_bytes(), attempt])?;
+    }
+    Ok(())
+}
+
+/// SQLite has signed integers only.
+pub(super) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// What was written with [`signed`].
+pub(super) fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
