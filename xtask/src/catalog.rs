@@ -66,5 +66,9 @@ fn compare(file: &Path, expected: &str) -> Result<()> {
     }
     let differs = found.lines().zip(expected.lines()).position(|(found, expected)| found != expected);
     let line = differs.unwrap_or_else(|| found.lines().count().min(expected.lines().count()));
-    bail!("{} is not what the converter makes, from line {}: run `cargo xtask catalog`", file.display(), line + 1)
+    bail!(
+        "{} is not what the converter makes, from line {}: run `cargo xtask catalog`",
+        file.display(),
+        line + 1
+    )
 }

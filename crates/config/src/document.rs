@@ -72,11 +72,6 @@ impl<'t> Document<'t> {
         document
     }
 
-    /// The name of the file as the user wrote it.
-    pub(crate) fn file(&self) -> &Arc<str> {
-        &self.file
-    }
-
     /// The parsed text.
     pub(crate) const fn root(&self) -> &Spanned<DeTable<'t>> {
         &self.root

@@ -363,7 +363,7 @@ pub(crate) struct Key {
 /// Where a secret comes from. It stands in the file itself only where you insist.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
-#[schemars(rename = "Secret")]
+#[schemars(extend("x-secret" = true))]
 pub(crate) enum Secret {
     /// The cloud's own identity.
     Identity(Identity),
@@ -382,6 +382,7 @@ pub(crate) enum Secret {
         /// The secret.
         value: Hidden,
         /// Must be `true`: you know that whoever reads the file has the secret.
+        #[expect(dead_code, reason = "that it is true was seen by the check of shape")]
         in_clear: bool,
     },
 }

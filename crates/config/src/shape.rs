@@ -33,10 +33,10 @@ impl<'s, 't> Walk<'_, 's, 't> {
     /// Notes what is wrong with a value; false where it must be taken out.
     fn value(&mut self, node: &mut Node<'t>, schema: &'s Value, path: &str) -> bool {
         let span = node.span();
-        if schema.get("$ref").and_then(Value::as_str) == Some("#/$defs/Secret") {
+        let schema = self.resolved(schema);
+        if schema.get("x-secret").is_some() {
             return self.secret(node, path);
         }
-        let schema = self.resolved(schema);
         if let Some(words) = words_of(schema) {
             return self.word(node, &words, path);
         }

@@ -8,10 +8,14 @@ use crate::{
     fault,
     refreshing::{Obtain, Obtained},
 };
-use azure_core::credentials::{AccessToken, Secret as AzureSecret, TokenCredential};
+use azure_core::{
+    credentials::{AccessToken, Secret as AzureSecret, TokenCredential},
+    http::{ClientOptions, RetryOptions},
+};
 use azure_identity::{
-    AzureCliCredential, ClientSecretCredential, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
-    UserAssignedId, WorkloadIdentityCredential,
+    AzureCliCredential, ClientAssertionCredentialOptions, ClientSecretCredential,
+    ClientSecretCredentialOptions, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
+    UserAssignedId, WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
 };
 use domain::{Fault, Secret};
 use jiff::Timestamp;
@@ -47,7 +51,8 @@ impl Entra {
             return self.token(client_secret(secret)).await.map_err(|error| failed("client secret", &error));
         }
         if variable("AZURE_FEDERATED_TOKEN_FILE").is_some() {
-            let credential = WorkloadIdentityCredential::new(None).map(|c| c as Arc<dyn TokenCredential>);
+            let credential =
+                WorkloadIdentityCredential::new(Some(workload())).map(|c| c as Arc<dyn TokenCredential>);
             return self.token(credential).await.map_err(|error| failed("workload identity", &error));
         }
         if variable("IDENTITY_ENDPOINT").is_some() || variable("MSI_ENDPOINT").is_some() {
@@ -77,6 +82,7 @@ impl Obtain for Entra {
     // Credentials are made anew for each token, so that their own caches, which keep a token until shortly before
     // its end, do not undo the early renewal.
     async fn obtain(&self, _refused: bool) -> Result<Obtained, Fault> {
+        crate::tls_provider();
         let token = self.any().await.map_err(|error| fault(&error))?;
         let expires_at = Timestamp::from_second(token.expires_on.unix_timestamp()).ok();
         Ok(Obtained {
@@ -90,7 +96,8 @@ impl Obtain for Entra {
 fn client_secret(secret: String) -> azure_core::Result<Arc<dyn TokenCredential>> {
     let tenant = variable("AZURE_TENANT_ID").unwrap_or_default();
     let client = variable("AZURE_CLIENT_ID").unwrap_or_default();
-    ClientSecretCredential::new(&tenant, client, AzureSecret::new(secret), None)
+    let options = ClientSecretCredentialOptions { client_options: once() };
+    ClientSecretCredential::new(&tenant, client, AzureSecret::new(secret), Some(options))
         .map(|credential| credential as Arc<dyn TokenCredential>)
 }
 
@@ -98,9 +105,21 @@ fn client_secret(secret: String) -> azure_core::Result<Arc<dyn TokenCredential>>
 fn managed() -> azure_core::Result<Arc<dyn TokenCredential>> {
     let options = ManagedIdentityCredentialOptions {
         user_assigned_id: variable("AZURE_CLIENT_ID").map(UserAssignedId::ClientId),
-        ..ManagedIdentityCredentialOptions::default()
+        client_options: once(),
     };
     ManagedIdentityCredential::new(Some(options)).map(|credential| credential as Arc<dyn TokenCredential>)
+}
+
+fn workload() -> WorkloadIdentityCredentialOptions {
+    WorkloadIdentityCredentialOptions {
+        credential_options: ClientAssertionCredentialOptions { client_options: once() },
+        ..WorkloadIdentityCredentialOptions::default()
+    }
+}
+
+/// One try: waits between tries are ours, and an error that is told late says nothing.
+fn once() -> ClientOptions {
+    ClientOptions { retry: RetryOptions::none(), ..ClientOptions::default() }
 }
 
 fn variable(name: &str) -> Option<String> {

@@ -7,7 +7,6 @@ use crate::{
 };
 use domain::{Fault, Secret};
 use google_cloud_auth::credentials::{AccessTokenCredentials, Builder};
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use std::time::Duration;
 use tokio::sync::Mutex;
 
@@ -54,10 +53,7 @@ impl Obtain for Google {
 }
 
 fn build() -> Result<AccessTokenCredentials, Fault> {
-    if CryptoProvider::get_default().is_none() {
-        // Somebody else may have been quicker, which is as good.
-        let _ = aws_lc_rs::default_provider().install_default();
-    }
+    crate::tls_provider();
     Builder::default().with_scopes([SCOPE]).build_access_token_credentials().map_err(|error| {
         fault(&format!(
             "Google's credentials cannot be used: {}. Set GOOGLE_APPLICATION_CREDENTIALS, or run `gcloud auth \

@@ -103,7 +103,7 @@ mod tests {
     fn keys_are_one_line_of_visible_ascii() {
         assert_eq!(token(&key(" sk-1\n").unwrap()), "sk-1");
         assert_eq!(key(" \n").unwrap_err(), NoKey::Missing);
-        for bad in ["a b", "a\nb", "a\u{7f}", "schlüssel"] {
+        for bad in ["k1 k2", "k1\nk2", "k\u{7f}", "schlüssel"] {
             let error = key(bad).unwrap_err();
             assert_eq!(error, NoKey::Unusable);
             assert!(!error.to_string().contains(bad));

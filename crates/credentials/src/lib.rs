@@ -12,6 +12,7 @@ pub mod key;
 pub mod refreshing;
 
 use domain::{Clock, Code, Fault, RetryClass, SecretNeed, SecretSource, Source};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use std::sync::Arc;
 
 pub use refreshing::{Obtain, Obtained, Refreshing};
@@ -25,6 +26,15 @@ pub fn identity(need: &SecretNeed, clock: Arc<dyn Clock>) -> Option<Arc<dyn Secr
         SecretNeed::Entra { scope } => Some(Arc::new(Refreshing::new(entra::Entra::new(scope), clock))),
         SecretNeed::Google => Some(Arc::new(Refreshing::new(google::Google::default(), clock))),
         SecretNeed::Aws => Some(Arc::new(Refreshing::new(aws::Aws::default(), clock))),
+    }
+}
+
+/// Sets the process-wide TLS provider where nobody has. Microsoft's and Google's crates share one HTTP client that
+/// brings none of its own and panics without it.
+pub(crate) fn tls_provider() {
+    if CryptoProvider::get_default().is_none() {
+        // Somebody else may have been quicker, which is as good.
+        let _ = aws_lc_rs::default_provider().install_default();
     }
 }
 

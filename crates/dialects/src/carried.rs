@@ -72,11 +72,7 @@ pub(crate) fn lose_options(call: &Call, losses: &mut Losses) {
 
 /// The choice of tool that the model can be told: a forced one becomes `auto`, with a loss, where it cannot
 /// be forced.
-pub(crate) fn choice<'a>(
-    call: &'a Call,
-    can: &Capabilities,
-    losses: &mut Losses,
-) -> Option<&'a ToolChoice> {
+pub(crate) fn choice<'a>(call: &'a Call, can: &Capabilities, losses: &mut Losses) -> Option<&'a ToolChoice> {
     let forced = matches!(call.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
     if forced && !can.forced_tools {
         losses.add("tool_choice");
@@ -90,7 +86,7 @@ pub(crate) fn choice<'a>(
 pub(crate) fn lose_bags(call: &Call, target: Dialect, carried: &[&str], losses: &mut Losses) {
     let mut lose = |bag: &Bag, prefix: &str| {
         for (_, name, raw) in bag.foreign_to(target) {
-            if carried.contains(&name) || raw.text() == "null" {
+            if carried.contains(&name) || matches!(raw.text(), "null" | "[]") {
                 continue;
             }
             if prefix.is_empty() { losses.add(name) } else { losses.add(&format!("{prefix}.{name}")) }
@@ -100,6 +96,7 @@ pub(crate) fn lose_bags(call: &Call, target: Dialect, carried: &[&str], losses: 
     for turn in &call.turns {
         lose(&turn.bag, "messages");
     }
+    let named = call.turns.iter().filter(|turn| turn.name.is_some()).count();
     for item in &call.items {
         lose(&item.bag, "messages");
         let parts = match &item.kind {
@@ -114,5 +111,7 @@ pub(crate) fn lose_bags(call: &Call, target: Dialect, carried: &[&str], losses: 
     for tool in &call.tools {
         lose(&tool.bag, "tools");
     }
+    for _ in 0..named.min(1_000) {
+        losses.add("messages.name");
+    }
 }
-

@@ -8,17 +8,17 @@
 
 pub mod anthropic_messages;
 pub mod bedrock_converse;
+mod carried;
 pub mod codec;
 pub mod edit;
 pub mod gemini;
+mod object;
 pub mod openai_chat;
 pub mod scan;
 pub mod sse;
-mod carried;
-mod object;
-mod thinking;
 #[cfg(test)]
 mod testkit;
+mod thinking;
 mod turns;
 mod wire_fault;
 
@@ -27,7 +27,6 @@ pub use codec::{
     WireError, WireErrorKind,
 };
 
-/* enabled when all four codecs stand (helper openai_chat does it last)
 use domain::Dialect;
 
 /// The codec of a dialect.
@@ -40,4 +39,3 @@ pub fn codec(dialect: Dialect) -> &'static dyn Codec {
         Dialect::BedrockConverse => &bedrock_converse::BedrockConverse,
     }
 }
-*/

@@ -93,9 +93,7 @@ impl Fields {
     ) -> Result<Option<T>, Misfit> {
         match self.take(name) {
             None => Ok(None),
-            Some(raw) => {
-                serde_json::from_str(raw.text()).map(Some).map_err(|_| Misfit::new(name, wanted))
-            }
+            Some(raw) => serde_json::from_str(raw.text()).map(Some).map_err(|_| Misfit::new(name, wanted)),
         }
     }
 

@@ -167,7 +167,9 @@ pub(crate) fn tool(name: &str) -> domain::Tool {
     domain::Tool {
         name: name.into(),
         description: Some("does it".into()),
-        parameters: Some(domain::Raw::parse(r#"{"type":"object","properties":{"z":{},"a":{}}}"#).expect("JSON")),
+        parameters: Some(
+            domain::Raw::parse(r#"{"type":"object","properties":{"z":{},"a":{}}}"#).expect("JSON"),
+        ),
         strict: None,
         kind: domain::ToolKind::Function,
         bag: domain::Bag::new(),

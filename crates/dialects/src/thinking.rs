@@ -65,14 +65,12 @@ pub(crate) fn plan(call: &Call, can: &Capabilities, losses: &mut Losses) -> Resu
         ReasoningControl::Effort | ReasoningControl::Budget if off => Ok(unsaid),
         ReasoningControl::Adaptive if off => Ok(Thinking { mode: Mode::Off, ..unsaid }),
         ReasoningControl::Effort => Ok(Thinking { effort: words.map(spoken), ..unsaid }),
-        ReasoningControl::Adaptive => Ok(Thinking {
-            mode: Mode::Adaptive,
-            effort: words.map(spoken),
-            include: wish.include,
-            ..unsaid
-        }),
+        ReasoningControl::Adaptive => {
+            Ok(Thinking { mode: Mode::Adaptive, effort: words.map(spoken), include: wish.include, ..unsaid })
+        }
         ReasoningControl::Budget => {
-            let budget = wish.budget_tokens.unwrap_or_else(|| words.unwrap_or(Effort::Medium).budget_tokens());
+            let budget =
+                wish.budget_tokens.unwrap_or_else(|| words.unwrap_or(Effort::Medium).budget_tokens());
             let (budget, max_tokens) = fit(budget, asked, can.max_output_tokens)?;
             Ok(Thinking {
                 mode: Mode::Budget(budget),
@@ -97,7 +95,9 @@ fn fit(budget: u64, asked: Option<u64>, model_max: u64) -> Result<(u64, u64), Fa
     if limit <= MIN_BUDGET {
         return Err(cannot(
             "max_tokens",
-            format!("thinking takes at least {MIN_BUDGET} tokens of the limit; raise it above that or ask for no reasoning"),
+            format!(
+                "thinking takes at least {MIN_BUDGET} tokens of the limit; raise it above that or ask for no reasoning"
+            ),
         ));
     }
     let budget = if budget < limit { budget } else { (limit / 2).max(MIN_BUDGET) };

@@ -11,9 +11,12 @@ pub(crate) fn fault_of(error: &WireError, status: u16) -> Fault {
         WireErrorKind::RateLimit => {
             (Code::RateLimited, RetryClass::NextCandidate, false, "the upstream's rate limit is reached")
         }
-        WireErrorKind::Quota => {
-            (Code::QuotaExhausted, RetryClass::NextCandidate, false, "the upstream account's quota is used up")
-        }
+        WireErrorKind::Quota => (
+            Code::QuotaExhausted,
+            RetryClass::NextCandidate,
+            false,
+            "the upstream account's quota is used up",
+        ),
         WireErrorKind::Overloaded => {
             (Code::PermittedUnavailable, RetryClass::NextCandidate, true, "the upstream is overloaded")
         }
@@ -35,15 +38,15 @@ pub(crate) fn fault_of(error: &WireError, status: u16) -> Fault {
             false,
             "the messages are longer than the model's context; shorten them",
         ),
-        WireErrorKind::ContentFilter => {
-            (Code::ContentFilter, RetryClass::Stop, false, "the upstream's content filter refused the request")
-        }
-        WireErrorKind::Invalid | WireErrorKind::ForeignSignature => (
-            Code::InvalidRequest,
+        WireErrorKind::ContentFilter => (
+            Code::ContentFilter,
             RetryClass::Stop,
             false,
-            "the upstream refused the request as invalid",
+            "the upstream's content filter refused the request",
         ),
+        WireErrorKind::Invalid | WireErrorKind::ForeignSignature => {
+            (Code::InvalidRequest, RetryClass::Stop, false, "the upstream refused the request as invalid")
+        }
         WireErrorKind::Server | WireErrorKind::Unknown => (
             Code::UpstreamError,
             RetryClass::NextCandidate,

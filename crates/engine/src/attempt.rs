@@ -94,7 +94,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Course<'_> {
     /// Makes one attempt on `deployment`, whose breaker has let it pass by `gate`.
-    pub(crate) async fn attempt(&mut self, deployment: &Arc<Deployment>, gate: Gate) -> Result<Success, Failure> {
+    pub(crate) async fn attempt(
+        &mut self,
+        deployment: &Arc<Deployment>,
+        gate: Gate,
+    ) -> Result<Success, Failure> {
         let ready = self.prepare(deployment).await;
         let (place, secret, wire, request) = match ready {
             Ok(ready) => ready,
@@ -136,8 +140,11 @@ impl Course<'_> {
             None => deployment.secret.fetch().await?,
         };
         let endpoint = &deployment.endpoint;
-        let target =
-            Target { model: endpoint.wire_model(), capabilities: &deployment.capabilities, quirks: endpoint.quirks() };
+        let target = Target {
+            model: endpoint.wire_model(),
+            capabilities: &deployment.capabilities,
+            quirks: endpoint.quirks(),
+        };
         let wire = self.call.encode_for(endpoint.dialect(), endpoint.model_in_body(), &target)?;
         let parts = RequestParts {
             stream: self.call.stream(),
@@ -152,7 +159,13 @@ impl Course<'_> {
 
     /// The first barrier: the attempt is in the journal before its first byte leaves. The end of the attempt
     /// before it is written here too, now that it is known not to be the last.
-    fn open(&mut self, deployment: &Arc<Deployment>, gate: Gate, wire: &Wire, started: Duration) -> Result<Settlement, Failure> {
+    fn open(
+        &mut self,
+        deployment: &Arc<Deployment>,
+        gate: Gate,
+        wire: &Wire,
+        started: Duration,
+    ) -> Result<Settlement, Failure> {
         if let Some(mut before) = self.before.take()
             && let Some(settlement) = before.settlement.take()
         {
@@ -210,23 +223,43 @@ impl Course<'_> {
         let shared = &self.engine.shared;
         let endpoint = &deployment.endpoint;
         let collected = answer.body.collect(MAX_ERROR_BODY, shared.clock.monotonic());
-        let body = tokio::time::timeout(ERROR_BODY_TIMEOUT, collected).await.ok().and_then(Result::ok).unwrap_or_default();
+        let body = tokio::time::timeout(ERROR_BODY_TIMEOUT, collected)
+            .await
+            .ok()
+            .and_then(Result::ok)
+            .unwrap_or_default();
         let status = answer.status.as_u16();
         let said = dialects::codec(endpoint.dialect()).decode_error(status, &body);
         let now = shared.clock.now();
-        let error =
-            UpstreamError { status, headers: &answer.headers, body: &body, said: &said, now, passed_through: passed };
+        let error = UpstreamError {
+            status,
+            headers: &answer.headers,
+            body: &body,
+            said: &said,
+            now,
+            passed_through: passed,
+        };
         let mut fault = endpoint.fault(&error);
         fault.upstream_status = Some(status);
-        if fault.code == Code::UpstreamAuth && fault.retry == RetryClass::SameAgain && deployment.secret.refresh(secret).await.is_err() {
+        if fault.code == Code::UpstreamAuth
+            && fault.retry == RetryClass::SameAgain
+            && deployment.secret.refresh(secret).await.is_err()
+        {
             fault.retry = RetryClass::NextCandidate;
         }
-        let relayed = (passed && endpoint.relayable(status, &body)).then(|| Relayed { status: answer.status, body });
+        let relayed =
+            (passed && endpoint.relayable(status, &body)).then(|| Relayed { status: answer.status, body });
         Failure { fault, settlement: Some(settlement), relayed }
     }
 
     /// A whole answer: read, understood, booked; the second barrier stands before it is handed out.
-    async fn whole(&self, answer: Answer, wire: Wire, mut settlement: Settlement, started: Duration) -> Result<Success, Failure> {
+    async fn whole(
+        &self,
+        answer: Answer,
+        wire: Wire,
+        mut settlement: Settlement,
+        started: Duration,
+    ) -> Result<Success, Failure> {
         let shared = &self.engine.shared;
         let deployment = Arc::clone(settlement.deployment());
         if let Err(fault) = expect_type(&answer, &["application/json"]) {
@@ -234,11 +267,14 @@ impl Course<'_> {
         }
         let left = deployment.timeouts.total.saturating_sub(shared.clock.monotonic().saturating_sub(started));
         let headers = answer.headers;
-        let bytes = match tokio::time::timeout(left, answer.body.collect(MAX_REPLY, shared.clock.monotonic())).await {
+        let bytes = match tokio::time::timeout(left, answer.body.collect(MAX_REPLY, shared.clock.monotonic()))
+            .await
+        {
             Ok(Ok(bytes)) => bytes,
             Ok(Err(fault)) => return Err(failed(fault, settlement)),
             Err(_) => {
-                let fault = Fault::upstream(Code::UpstreamTimeout, "the provider's answer did not arrive in time");
+                let fault =
+                    Fault::upstream(Code::UpstreamTimeout, "the provider's answer did not arrive in time");
                 return Err(failed(fault, settlement));
             }
         };
@@ -285,7 +321,8 @@ impl Course<'_> {
         started: Duration,
         place: OwnedSemaphorePermit,
     ) -> Result<Success, Failure> {
-        if let Err(fault) = expect_type(&answer, &["text/event-stream", "application/vnd.amazon.eventstream"]) {
+        if let Err(fault) = expect_type(&answer, &["text/event-stream", "application/vnd.amazon.eventstream"])
+        {
             return Err(self.no_stream(answer, fault, settlement).await);
         }
         let served_by = settlement.evidence();
@@ -295,13 +332,22 @@ impl Course<'_> {
             Road::Events(dialects::codec(settlement.deployment().endpoint.dialect()).stream_decoder())
         };
         let shared = Arc::clone(&self.engine.shared);
-        let mut reply = ReplyStream::open(stream::Opening { shared, body: answer.body, road, settlement, started, place });
+        let mut reply = ReplyStream::open(stream::Opening {
+            shared,
+            body: answer.body,
+            road,
+            settlement,
+            started,
+            place,
+        });
         match reply.begin(PATIENCE).await {
             Beginning::Content => {
                 let served_by = reply.settlement().map_or(served_by, |settlement| settlement.evidence());
                 Ok(Success { body: AnswerBody::Stream(reply), losses: wire.losses, served_by, settled: None })
             }
-            Beginning::Failed(fault) => Err(Failure { fault, settlement: reply.take_settlement(), relayed: None }),
+            Beginning::Failed(fault) => {
+                Err(Failure { fault, settlement: reply.take_settlement(), relayed: None })
+            }
         }
     }
 
@@ -350,11 +396,15 @@ fn saturated() -> Fault {
 }
 
 fn expect_type(answer: &Answer, wanted: &[&str]) -> Result<(), Fault> {
-    let got = answer.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let got =
+        answer.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = got.split(';').next().unwrap_or_default().trim();
     if wanted.iter().any(|wanted| kind.eq_ignore_ascii_case(wanted)) {
         return Ok(());
     }
-    Err(Fault::upstream(Code::UpstreamBadResponse, "the provider's answer is not of the type that its API promises")
-        .because(&format!("content-type {got:?}")))
+    Err(Fault::upstream(
+        Code::UpstreamBadResponse,
+        "the provider's answer is not of the type that its API promises",
+    )
+    .because(&format!("content-type {got:?}")))
 }

@@ -91,7 +91,12 @@ impl ActiveCall {
     }
 
     /// The body for a target, in the target's dialect.
-    pub(crate) fn encode_for(&self, dialect: Dialect, model_in_body: bool, target: &Target<'_>) -> Result<Wire, Fault> {
+    pub(crate) fn encode_for(
+        &self,
+        dialect: Dialect,
+        model_in_body: bool,
+        target: &Target<'_>,
+    ) -> Result<Wire, Fault> {
         if dialect == self.dialect() && model_in_body && passes_unread(&self.request, target) {
             let usage_put_in = self.stream() && !self.include_usage() && !target.quirks.no_stream_options;
             let changes = Changes {
@@ -106,7 +111,8 @@ impl ActiveCall {
         let call = self.decoded.get_or_init(|| {
             dialects::codec(self.dialect()).decode_call(self.request.body(), &Envelope::default())
         });
-        let Encoded { body, losses } = dialects::codec(dialect).encode_call(call.as_ref().map_err(Clone::clone)?, target)?;
+        let Encoded { body, losses } =
+            dialects::codec(dialect).encode_call(call.as_ref().map_err(Clone::clone)?, target)?;
         Ok(Wire { body: body.into(), passed: false, usage_put_in: false, losses })
     }
 }

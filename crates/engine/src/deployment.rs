@@ -1,11 +1,6 @@
 //! One place where one model can be called, ready to be called: the unit of placement at run time.
 
-use crate::{
-    breaker::Breaker,
-    metrics::DeploymentMetrics,
-    needs::Needs,
-    upstream::Pool,
-};
+use crate::{breaker::Breaker, metrics::DeploymentMetrics, needs::Needs, upstream::Pool};
 use domain::{Capabilities, DeploymentId, SecretSource, Usage, money::PicoDollars, record::CostBasis};
 use jiff::Timestamp;
 use ledger::{Billing, PriceSheet, Tier};
@@ -103,7 +98,10 @@ pub struct Deployment {
 
 impl fmt::Debug for Deployment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Deployment").field("id", &self.id).field("endpoint", &self.endpoint).finish_non_exhaustive()
+        f.debug_struct("Deployment")
+            .field("id", &self.id)
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
     }
 }
 

@@ -13,7 +13,8 @@ use crate::{
 };
 use arc_swap::ArcSwapOption;
 use domain::{
-    CallId, Clock, Code, DecisionId, DeploymentId, Fault, KeyId, ModelName, RetryClass, SnapshotEpoch, Source, WorkloadId,
+    CallId, Clock, Code, DecisionId, DeploymentId, Fault, ModelName, RetryClass, SnapshotEpoch, Source,
+    WorkloadId,
     journal::{Journal, JournalError},
     record::{NoticeRecord, OutcomeRecord, Record, RefusalRecord},
 };
@@ -99,14 +100,17 @@ impl Engine {
         }
         let position = |name: &DeploymentId| {
             let found = deployments.iter().position(|deployment| deployment.id == *name);
-            found.and_then(|position| u16::try_from(position).ok()).map(DeploymentIndex).ok_or_else(|| {
-                SnapshotError::Dangling { what: "deployment", name: name.to_string() }
-            })
+            found
+                .and_then(|position| u16::try_from(position).ok())
+                .map(DeploymentIndex)
+                .ok_or_else(|| SnapshotError::Dangling { what: "deployment", name: name.to_string() })
         };
         let mut models = HashMap::new();
         for model in spec.models {
             let mut list = model.deployments.iter().map(position).collect::<Result<Vec<_>, _>>()?;
-            list.sort_by_key(|index| deployments.get(usize::from(index.0)).map_or(0, |deployment| deployment.order));
+            list.sort_by_key(|index| {
+                deployments.get(usize::from(index.0)).map_or(0, |deployment| deployment.order)
+            });
             models.insert(model.name.clone(), Arc::new(Model { name: model.name, deployments: list }));
         }
         let workloads: HashMap<WorkloadId, Arc<Workload>> = spec
@@ -126,17 +130,25 @@ impl Engine {
             .collect();
         let mut keys: HashMap<_, KeyEntry> = HashMap::new();
         for key in spec.keys {
-            let workload = workloads
-                .get(&key.workload)
-                .ok_or_else(|| SnapshotError::Dangling { what: "workload", name: key.workload.to_string() })?;
+            let workload = workloads.get(&key.workload).ok_or_else(|| SnapshotError::Dangling {
+                what: "workload",
+                name: key.workload.to_string(),
+            })?;
             let digest = self.hasher.digest(secrecy::ExposeSecret::expose_secret(&key.secret));
             let entry = KeyEntry { id: key.id.clone(), workload: Arc::clone(workload) };
             if let Some(other) = keys.insert(digest, entry) {
                 return Err(SnapshotError::SameSecret(other.id, key.id));
             }
         }
-        let snapshot =
-            Snapshot { epoch, deployments, models, placement: spec.placement, workloads, keys, memo: Memo::default() };
+        let snapshot = Snapshot {
+            epoch,
+            deployments,
+            models,
+            placement: spec.placement,
+            workloads,
+            keys,
+            memo: Memo::default(),
+        };
         *vitals = kept;
         self.snapshot.store(Some(Arc::new(snapshot)));
         Ok(epoch)
@@ -190,8 +202,13 @@ impl Engine {
     /// `invalid_api_key`, the same for no key and a wrong one; `overloaded` before the first snapshot.
     pub fn caller(&self, key: Option<&str>) -> Result<Caller, Fault> {
         let snapshot = self.snapshot.load_full().ok_or_else(|| {
-            Fault::new(Source::Gateway, RetryClass::Stop, Code::Overloaded, "the gateway is starting; try again shortly")
-                .after(Some(Duration::from_secs(1)))
+            Fault::new(
+                Source::Gateway,
+                RetryClass::Stop,
+                Code::Overloaded,
+                "the gateway is starting; try again shortly",
+            )
+            .after(Some(Duration::from_secs(1)))
         })?;
         // A missing key costs the same work as a wrong one.
         let digest = self.hasher.digest(key.unwrap_or_default());
@@ -220,8 +237,13 @@ impl Engine {
     #[must_use]
     pub fn models(&self, caller: &Caller) -> Vec<ModelName> {
         let allowed = &caller.workload.models;
-        let mut names: Vec<ModelName> =
-            caller.snapshot.models.keys().filter(|name| allowed.is_empty() || allowed.contains(name)).cloned().collect();
+        let mut names: Vec<ModelName> = caller
+            .snapshot
+            .models
+            .keys()
+            .filter(|name| allowed.is_empty() || allowed.contains(name))
+            .cloned()
+            .collect();
         names.sort();
         names
     }
@@ -237,7 +259,14 @@ impl Engine {
         self.journal_refusal(caller, call, "", None, fault);
     }
 
-    pub(crate) fn journal_refusal(&self, caller: &Caller, call: CallId, model: &str, decision: Option<DecisionId>, fault: &Fault) {
+    pub(crate) fn journal_refusal(
+        &self,
+        caller: &Caller,
+        call: CallId,
+        model: &str,
+        decision: Option<DecisionId>,
+        fault: &Fault,
+    ) {
         self.shared.metrics.refused(fault.code);
         let record = RefusalRecord {
             call,
@@ -256,7 +285,11 @@ impl Engine {
     /// Journals something that concerns the gateway as a whole.
     pub fn notice(&self, kind: &str, text: &str) {
         let at_us = self.shared.clock.now().as_microsecond();
-        let record = NoticeRecord { at_us, kind: kind.into(), text: text.chars().take(256).collect::<String>().into() };
+        let record = NoticeRecord {
+            at_us,
+            kind: kind.into(),
+            text: text.chars().take(256).collect::<String>().into(),
+        };
         if let Err(error) = self.shared.journal.append(&Record::Notice(record)) {
             tracing::error!(%error, kind, "a notice could not be journalled");
         }
@@ -281,8 +314,12 @@ pub(crate) fn journal_fault(error: &JournalError) -> Fault {
         JournalError::Broken(_) => Code::JournalUnavailable,
     };
     let message = match error {
-        JournalError::Full { .. } => "the gateway has as many calls under way as it can record; try again shortly",
-        JournalError::Broken(_) => "the gateway cannot record calls at the moment and therefore runs none; try again later",
+        JournalError::Full { .. } => {
+            "the gateway has as many calls under way as it can record; try again shortly"
+        }
+        JournalError::Broken(_) => {
+            "the gateway cannot record calls at the moment and therefore runs none; try again later"
+        }
     };
     Fault::new(Source::Gateway, RetryClass::Stop, code, message)
         .after(Some(Duration::from_secs(1)))
@@ -301,7 +338,8 @@ pub(crate) fn near<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Ve
 
 /// Edit distance of two names, each read to 64 bytes.
 fn distance(left: &str, right: &str) -> usize {
-    let (left, right): (Vec<u8>, Vec<u8>) = (left.bytes().take(64).collect(), right.bytes().take(64).collect());
+    let (left, right): (Vec<u8>, Vec<u8>) =
+        (left.bytes().take(64).collect(), right.bytes().take(64).collect());
     let mut row: Vec<usize> = (0..=right.len()).collect();
     for (i, l) in left.iter().enumerate() {
         let mut diagonal = i;

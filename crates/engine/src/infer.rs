@@ -44,8 +44,15 @@ impl Engine {
             Err(refused) => return Err(*refused),
         };
         let mut trail = Trail::default();
-        let mut course =
-            Course { engine: self, caller, call: &call, decision: placed.decision, permit: Some(permit), before: None, attempts: 0 };
+        let mut course = Course {
+            engine: self,
+            caller,
+            call: &call,
+            decision: placed.decision,
+            permit: Some(permit),
+            before: None,
+            attempts: 0,
+        };
         // Each candidate in turn; the same one again only for a reason that lies in our own connection or token.
         for candidate in &placed.candidates {
             let mut again = true;
@@ -68,7 +75,10 @@ impl Engine {
                         head.deployment = visible(caller, || candidate.id.clone());
                         head.served_by = visible(caller, || success.served_by);
                         head.cost = success.settled.and_then(|settled| {
-                            visible(caller, || settled.cost.map(|cost| format!("{cost} {}", settled.basis.name()))).flatten()
+                            visible(caller, || {
+                                settled.cost.map(|cost| format!("{cost} {}", settled.basis.name()))
+                            })
+                            .flatten()
                         });
                         head.losses = success.losses;
                         let created = self.shared.clock.now().as_second();
@@ -108,18 +118,33 @@ impl Engine {
         let head = self.head(course.caller, course.call, placed, trail);
         let Some(Failure { mut fault, settlement, relayed }) = course.before.take() else {
             let fault = placed.unavailable(course.caller, self.shared.clock.monotonic());
-            self.journal_refusal(course.caller, course.call.id(), course.call.model(), Some(placed.decision), &fault);
+            self.journal_refusal(
+                course.caller,
+                course.call.id(),
+                course.call.model(),
+                Some(placed.decision),
+                &fault,
+            );
             return Refused { fault, head, relayed: None };
         };
         match settlement {
             Some(settlement) => {
                 settlement.failed(fault.code, health_of(&fault));
             }
-            None => self.journal_refusal(course.caller, course.call.id(), course.call.model(), Some(placed.decision), &fault),
+            None => self.journal_refusal(
+                course.caller,
+                course.call.id(),
+                course.call.model(),
+                Some(placed.decision),
+                &fault,
+            ),
         }
         // A provider that cannot be reached is no answer to a caller who asked for a model: the permitted
         // deployments are down, and the record names what was withheld.
-        let unreachable = matches!(fault.code, Code::UpstreamUnreachable | Code::UpstreamTimeout | Code::PermittedUnavailable);
+        let unreachable = matches!(
+            fault.code,
+            Code::UpstreamUnreachable | Code::UpstreamTimeout | Code::PermittedUnavailable
+        );
         if unreachable && fault.source != Source::Caller {
             let detail = fault.detail.take();
             fault = Fault { detail, ..placed.unavailable(course.caller, self.shared.clock.monotonic()) };
@@ -174,4 +199,3 @@ impl Trail {
         first
     }
 }
-

@@ -31,5 +31,7 @@ pub use deployment::{Deployment, Timeouts};
 pub use engine::{Engine, EngineSettings};
 pub use infer::Served;
 pub use refusal::{Head, Refused, Relayed};
-pub use snapshot::{DeploymentSpec, KeySpec, Model, ModelSpec, Snapshot, SnapshotError, SnapshotSpec, WorkloadSpec};
+pub use snapshot::{
+    DeploymentSpec, KeySpec, Model, ModelSpec, Snapshot, SnapshotError, SnapshotSpec, WorkloadSpec,
+};
 pub use stream::{Piece, ReplyStream};

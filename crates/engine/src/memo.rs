@@ -6,8 +6,8 @@ use crate::{needs::Needs, snapshot::Snapshot};
 use domain::ModelName;
 use jiff::Timestamp;
 use placement::{
-    CallClass, Can, Candidate, DataClasses, DeploymentIndex, Permission, PermissionKey, PrincipalClass, Question, Standing,
-    Surface, WindowIndex,
+    CallClass, Can, Candidate, DataClasses, DeploymentIndex, Permission, PermissionKey, PrincipalClass,
+    Question, Standing, Surface, WindowIndex,
 };
 use quick_cache::sync::Cache;
 use std::sync::Arc;
@@ -81,7 +81,13 @@ impl Snapshot {
                 } else {
                     Can::Lacks(missing.names().collect::<Vec<_>>().join(", ").into())
                 };
-                Some(Candidate { deployment: *index, can, order: deployment.order.into(), weight: 0, cost: deployment.typical_cost(now) })
+                Some(Candidate {
+                    deployment: *index,
+                    can,
+                    order: deployment.order.into(),
+                    weight: 0,
+                    cost: deployment.typical_cost(now),
+                })
             })
             .collect()
     }

@@ -105,13 +105,29 @@ impl Default for Metrics {
             buffered: Gauge::default(),
             registry: Mutex::new(Registry::default()),
         };
-        registry.register("attempts", "Upstream requests by deployment and outcome", metrics.attempts.clone());
-        registry.register("refusals", "Calls that ended without an upstream request, by code", metrics.refusals.clone());
+        registry.register(
+            "attempts",
+            "Upstream requests by deployment and outcome",
+            metrics.attempts.clone(),
+        );
+        registry.register(
+            "refusals",
+            "Calls that ended without an upstream request, by code",
+            metrics.refusals.clone(),
+        );
         registry.register("input_tokens", "Tokens in, cached or not", metrics.input_tokens.clone());
         registry.register("output_tokens", "Tokens out, seen or thought", metrics.output_tokens.clone());
         registry.register("cost_dollars", "List price of the tokens in US dollars", metrics.cost.clone());
-        registry.register("first_content_seconds", "From the upstream request to its first content", metrics.first_content.clone());
-        registry.register("duration_seconds", "From the upstream request to its end", metrics.duration.clone());
+        registry.register(
+            "first_content_seconds",
+            "From the upstream request to its first content",
+            metrics.first_content.clone(),
+        );
+        registry.register(
+            "duration_seconds",
+            "From the upstream request to its end",
+            metrics.duration.clone(),
+        );
         registry.register("in_flight", "Upstream requests under way", metrics.in_flight.clone());
         registry.register("buffered_bytes", "Bytes of bodies held in memory", metrics.buffered.clone());
         Self { registry: Mutex::new(registry), ..metrics }
@@ -123,7 +139,8 @@ impl Metrics {
     #[must_use]
     pub fn deployment(&self, name: &str) -> DeploymentMetrics {
         let by = ByDeployment { deployment: name.to_owned() };
-        let outcome = |outcome| self.attempts.get_or_create_owned(&ByOutcome { deployment: name.to_owned(), outcome });
+        let outcome =
+            |outcome| self.attempts.get_or_create_owned(&ByOutcome { deployment: name.to_owned(), outcome });
         DeploymentMetrics {
             done: outcome("done"),
             failed: outcome("failed"),

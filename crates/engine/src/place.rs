@@ -39,7 +39,10 @@ impl Engine {
     /// 404 unknown model, 403 refused, 404 not offered, 400 nobody can carry it, 503 permitted but saturated.
     pub(crate) async fn place(&self, caller: &Caller, call: &ActiveCall) -> Result<Placed, Box<Refused>> {
         let key = self.standing_key(caller, call).map_err(|fault| self.refused(caller, call, None, fault))?;
-        let standing = self.standing(&caller.snapshot, key).await.map_err(|fault| self.refused(caller, call, None, fault))?;
+        let standing = self
+            .standing(&caller.snapshot, key)
+            .await
+            .map_err(|fault| self.refused(caller, call, None, fault))?;
         let now = self.shared.clock.monotonic();
         let live = |index: DeploymentIndex| caller.snapshot.live(index, now);
         let mut ranked = Vec::with_capacity(standing.permitted.len());
@@ -55,7 +58,9 @@ impl Engine {
             Outcome::Placed => {
                 for place in &ranked {
                     let seat = placed.standing.permitted.get(usize::from(place.seat));
-                    placed.candidates.extend(seat.and_then(|seat| placed.snapshot.deployment(seat.deployment)).cloned());
+                    placed
+                        .candidates
+                        .extend(seat.and_then(|seat| placed.snapshot.deployment(seat.deployment)).cloned());
                 }
                 return Ok(placed);
             }
@@ -81,7 +86,8 @@ impl Engine {
         let snapshot = &caller.snapshot;
         let (name, pin) = match call.model().rsplit_once('@') {
             Some((name, deployment)) if caller.workload.may_pin => {
-                let index = snapshot.index_of(deployment).ok_or_else(|| unknown_deployment(snapshot, deployment))?;
+                let index =
+                    snapshot.index_of(deployment).ok_or_else(|| unknown_deployment(snapshot, deployment))?;
                 (name, Some(index))
             }
             _ => (call.model(), None),
@@ -94,7 +100,11 @@ impl Engine {
         if let Some(pin) = pin
             && !model.deployments.contains(&pin)
         {
-            return Err(Fault::caller(Code::ModelNotFound, "the named deployment does not serve the named model").at("model"));
+            return Err(Fault::caller(
+                Code::ModelNotFound,
+                "the named deployment does not serve the named model",
+            )
+            .at("model"));
         }
         Ok(StandingKey {
             window: snapshot.placement.window_at(self.shared.clock.now()),
@@ -117,7 +127,12 @@ impl Engine {
             let (snapshot, key, now) = (Arc::clone(snapshot), key.clone(), self.shared.clock.now());
             let made = tokio::task::spawn_blocking(move || snapshot.make_standing(&key, now)).await;
             let standing = made.map(Arc::new).map_err(|_| {
-                Fault::new(Source::Gateway, RetryClass::Stop, Code::Internal, "the placement of the call failed; this is a bug")
+                Fault::new(
+                    Source::Gateway,
+                    RetryClass::Stop,
+                    Code::Internal,
+                    "the placement of the call failed; this is a bug",
+                )
             })?;
             self.journal_decision(&standing)?;
             Ok(standing)
@@ -161,11 +176,25 @@ impl Engine {
         let known = self.models(caller);
         let near = engine::near(name, known.iter().map(ModelName::as_str));
         let shown: String = name.chars().take(64).collect();
-        let hint = if near.is_empty() { "GET /v1/models lists them".to_owned() } else { format!("near it: {}", near.join(", ")) };
-        Fault::caller(Code::ModelNotFound, format!("the model `{shown}` does not exist here or is not yours to use; {hint}")).at("model")
+        let hint = if near.is_empty() {
+            "GET /v1/models lists them".to_owned()
+        } else {
+            format!("near it: {}", near.join(", "))
+        };
+        Fault::caller(
+            Code::ModelNotFound,
+            format!("the model `{shown}` does not exist here or is not yours to use; {hint}"),
+        )
+        .at("model")
     }
 
-    fn refused(&self, caller: &Caller, call: &ActiveCall, decision: Option<DecisionId>, fault: Fault) -> Box<Refused> {
+    fn refused(
+        &self,
+        caller: &Caller,
+        call: &ActiveCall,
+        decision: Option<DecisionId>,
+        fault: Fault,
+    ) -> Box<Refused> {
         self.journal_refusal(caller, call.id(), call.model(), decision, &fault);
         Box::new(Refused { fault, head: Head::of(call.id()), relayed: None })
     }
@@ -187,7 +216,9 @@ impl Snapshot {
         let Some(deployment) = self.deployment(index) else { return Live::Unable };
         match deployment.breaker().peek(now) {
             Gate::Open(_) => Live::Down,
-            Gate::Closed | Gate::Probe if deployment.vitals.places.available_permits() == 0 => Live::Saturated,
+            Gate::Closed | Gate::Probe if deployment.vitals.places.available_permits() == 0 => {
+                Live::Saturated
+            }
             Gate::Closed | Gate::Probe => Live::Up { latency_us: deployment.vitals.latency_us() },
         }
     }
@@ -220,7 +251,9 @@ impl Placed {
         able.filter_map(|seat| {
             let deployment = self.snapshot.deployment(seat.deployment)?;
             match deployment.breaker().peek(now) {
-                Gate::Open(until) if deployment.vitals.places.available_permits() > 0 => Some((until, deployment)),
+                Gate::Open(until) if deployment.vitals.places.available_permits() > 0 => {
+                    Some((until, deployment))
+                }
                 _ => None,
             }
         })
@@ -230,7 +263,8 @@ impl Placed {
 
     /// 503: permitted, but down or saturated, with the healthy ones that the terms withhold.
     pub(crate) fn unavailable(&self, caller: &Caller, now: Duration) -> Fault {
-        let mut message = String::from("every deployment that the terms permit for this call is down or at its limit");
+        let mut message =
+            String::from("every deployment that the terms permit for this call is down or at its limit");
         if caller.workload.explains != Explains::None {
             let live = |index: DeploymentIndex| self.snapshot.live(index, now);
             for seat in self.standing.withheld(&live).take(8) {
@@ -267,7 +301,8 @@ impl Placed {
 
     /// 404: permitted, but nobody offers it there at this time.
     fn not_offered(&self, caller: &Caller) -> Fault {
-        let mut message = String::from("the model is permitted, but not offered at any permitted deployment at this time");
+        let mut message =
+            String::from("the model is permitted, but not offered at any permitted deployment at this time");
         if caller.workload.explains != Explains::None {
             for seat in self.standing.permitted.iter().take(6) {
                 let _ = write!(message, "; {}", seat.why);
@@ -278,7 +313,8 @@ impl Placed {
 
     /// 400: permitted and offered, but no model there can carry this call.
     fn unable(&self, _caller: &Caller) -> Fault {
-        let mut lacks: Vec<String> = self.standing.permitted.iter().filter_map(|seat| seat.can.why_not()).collect();
+        let mut lacks: Vec<String> =
+            self.standing.permitted.iter().filter_map(|seat| seat.can.why_not()).collect();
         lacks.sort();
         lacks.dedup();
         let param = lacks.iter().any(|why| why.contains("n > 1")).then_some("n");

@@ -43,7 +43,8 @@ const BYTES_PER_TOKEN: u64 = 4;
 impl Settlement {
     /// Opens the end of the attempt whose record has just been written.
     pub(crate) fn open(opening: Opening) -> Self {
-        let Opening { shared, deployment, permit, workload, call, attempt, started, probe, request_bytes } = opening;
+        let Opening { shared, deployment, permit, workload, call, attempt, started, probe, request_bytes } =
+            opening;
         deployment.metrics.in_flight.inc();
         let record = OutcomeRecord {
             call,
@@ -186,7 +187,9 @@ impl Settlement {
             tier: Deployment::tier(self.tier.as_deref()),
             provider_reported: self.provider_reported,
             simulated: record.served_by == ServedBy::Simulated,
-            billed_to_end: outcome == Outcome::CallerLeft && answered && self.deployment.endpoint.provider().bills_cancelled(),
+            billed_to_end: outcome == Outcome::CallerLeft
+                && answered
+                && self.deployment.endpoint.provider().bills_cancelled(),
         };
         (record.cost, record.cost_basis) = self.deployment.price(&record.usage, &billing, at);
         let settled = Settled { cost: record.cost, basis: record.cost_basis, usage: record.usage };

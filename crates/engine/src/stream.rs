@@ -213,7 +213,10 @@ impl ReplyStream {
             && !self.content
             && settlement.evidence() != ServedBy::Simulated
         {
-            let evidence = self.deployment.endpoint.evidence(&http::HeaderMap::new(), BodyMarks { id: None, bytes: &bytes });
+            let evidence = self
+                .deployment
+                .endpoint
+                .evidence(&http::HeaderMap::new(), BodyMarks { id: None, bytes: &bytes });
             if matches!(evidence.verdict, ServedBy::Confirmed | ServedBy::Contradicted) {
                 settlement.served_by(evidence.verdict);
             }
@@ -241,9 +244,10 @@ impl ReplyStream {
                 self.frames = tee.frames();
                 more && tee.content_seen()
             }
-            Road::Events(_) => {
-                self.events.iter().any(|event| matches!(event, Event::Delta { delta, .. } if delta.is_content()))
-            }
+            Road::Events(_) => self
+                .events
+                .iter()
+                .any(|event| matches!(event, Event::Delta { delta, .. } if delta.is_content())),
         };
         if content {
             self.last_content = now;
@@ -360,7 +364,8 @@ impl ReplyStream {
         if let Road::Tee(tee) = &self.road {
             book_tee(tee, &mut settlement);
         }
-        let health = if fault.counts_against_health { Health::Bad(fault.retry_after) } else { Health::Unknown };
+        let health =
+            if fault.counts_against_health { Health::Bad(fault.retry_after) } else { Health::Unknown };
         settlement.cut(fault.code, health);
         self.queue_failure(fault);
     }
@@ -369,7 +374,9 @@ impl ReplyStream {
     pub(crate) fn queue_failure(&mut self, fault: Fault) {
         let piece = match &self.road {
             Road::Tee(_) => {
-                Piece::Bytes(openai_chat::stream_error_frame(&fault).into())
+                let mut frame = Vec::with_capacity(256);
+                openai_chat::stream_error_frame(&fault, &mut frame);
+                Piece::Bytes(frame.into())
             }
             Road::Events(_) => Piece::Events(vec![Event::Failed(fault)]),
         };

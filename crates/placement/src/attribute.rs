@@ -84,12 +84,43 @@ macro_rules! attributes {
 }
 
 const FAMILIES: &[&str] = &[
-    "openai-proprietary", "openai-open-weight", "claude", "gemini", "gemma", "llama", "mistral", "cohere",
-    "deepseek", "qwen", "kimi", "grok", "nova", "other", UNKNOWN,
+    "openai-proprietary",
+    "openai-open-weight",
+    "claude",
+    "gemini",
+    "gemma",
+    "llama",
+    "mistral",
+    "cohere",
+    "deepseek",
+    "qwen",
+    "kimi",
+    "grok",
+    "nova",
+    "other",
+    UNKNOWN,
 ];
 const CLOUDS: &[&str] = &[
-    "azure", "aws", "gcp", "oci", "ibm", "alibaba", "cloudflare", "cerebras", "groq", "together", "fireworks",
-    "mistral", "xai", "anthropic", "ovh", "scaleway", "stackit", "on-prem", "undisclosed", UNKNOWN,
+    "azure",
+    "aws",
+    "gcp",
+    "oci",
+    "ibm",
+    "alibaba",
+    "cloudflare",
+    "cerebras",
+    "groq",
+    "together",
+    "fireworks",
+    "mistral",
+    "xai",
+    "anthropic",
+    "ovh",
+    "scaleway",
+    "stackit",
+    "on-prem",
+    "undisclosed",
+    UNKNOWN,
 ];
 /// Jurisdictions: ISO 3166 alpha-2 in lower case, `eu` and `eea` for "somewhere in it", `global` for anywhere.
 const JURISDICTIONS: &[&str] = &[

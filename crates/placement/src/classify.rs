@@ -142,7 +142,9 @@ pub fn classify(call: &Call) -> Classification {
             _ => continue,
         };
         for part in parts {
-            if let PartKind::Image(media) | PartKind::Document(media) | PartKind::Audio(media)
+            if let PartKind::Image(media)
+            | PartKind::Document(media)
+            | PartKind::Audio(media)
             | PartKind::Video(media) = &part.kind
                 && matches!(media.source, MediaSource::FileId(_))
             {
@@ -151,4 +153,61 @@ pub fn classify(call: &Call) -> Classification {
         }
     }
     Classification::of(signs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::{Dialect, Item, Media, Message, ModelName, Origin, Part, Raw, Role};
+
+    fn call() -> Call {
+        let mut call = Call::new(Dialect::OpenAiChat, ModelName::new("gpt-5.4"));
+        call.items.push(Item::new(
+            ItemKind::Message(Message { role: Role::User, parts: vec![Part::text("hello", 0)] }),
+            Origin::default(),
+        ));
+        call
+    }
+
+    #[test]
+    fn a_call_without_signs_is_stateless() {
+        assert_eq!(classify(&call()), Classification { class: CallClass::Stateless, evidence: vec![] });
+        let mut call = call();
+        call.options.store = Some(false);
+        call.bag.put(Dialect::OpenAiChat, "conversation", Raw::null());
+        call.bag.put(Dialect::OpenAiChat, "background", Raw::parse("false").unwrap());
+        assert_eq!(classify(&call).class, CallClass::Stateless);
+    }
+
+    #[test]
+    fn each_sign_is_evidence() {
+        let mut stored = call();
+        stored.options.store = Some(true);
+        assert_eq!(
+            classify(&stored),
+            Classification { class: CallClass::Stateful, evidence: vec![Sign::Store] }
+        );
+        for (field, sign) in FIELDS {
+            let mut call = call();
+            call.bag.put(Dialect::OpenAiChat, field, Raw::parse("\"x\"").unwrap());
+            assert_eq!(classify(&call), Classification { class: sign.class(), evidence: vec![sign] });
+        }
+    }
+
+    #[test]
+    fn a_file_at_the_provider_makes_a_call_hybrid_and_a_thread_outweighs_it() {
+        let media = Media { source: MediaSource::FileId("file-1".into()), mime: None, name: None };
+        let part = Part::new(PartKind::Document(media), 0);
+        let mut call = call();
+        let message = ItemKind::Message(Message { role: Role::User, parts: vec![part.clone(), part] });
+        call.items.push(Item::new(message, Origin::default()));
+        assert_eq!(
+            classify(&call),
+            Classification { class: CallClass::Hybrid, evidence: vec![Sign::FileId] }
+        );
+        call.bag.put(Dialect::OpenAiChat, "previous_response_id", Raw::parse("\"resp_1\"").unwrap());
+        let both = classify(&call);
+        assert_eq!(both.class, CallClass::Stateful);
+        assert_eq!(both.evidence, [Sign::PreviousResponse, Sign::FileId]);
+    }
 }

@@ -230,7 +230,8 @@ fn facts_hash(deployments: &[DeploymentFacts]) -> String {
             for row in rows {
                 use std::fmt::Write as _;
                 line.clear();
-                let date = |date: Option<jiff::Timestamp>| date.map_or_else(String::new, crate::instant::format);
+                let date =
+                    |date: Option<jiff::Timestamp>| date.map_or_else(String::new, crate::instant::format);
                 let _ = writeln!(
                     line,
                     "{}\t{attribute}\t{}\t{}\t{}\t{}",

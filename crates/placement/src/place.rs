@@ -85,7 +85,8 @@ impl Placement {
     /// What of the key is not in the tables.
     pub fn ask(&self, key: PermissionKey) -> Result<Ask, &'static str> {
         // Every field by name: a field that is added must find its place here, or this does not compile.
-        let PermissionKey { epoch, window, action, principal, deployment, call_class, data_classes, surface } = key;
+        let PermissionKey { epoch, window, action, principal, deployment, call_class, data_classes, surface } =
+            key;
         if epoch != self.epoch {
             return Err("the key belongs to another snapshot");
         }
@@ -108,10 +109,17 @@ impl Placement {
     /// What the terms say of something that is no deployment of the fleet, for instance the host of a
     /// stateful runtime: the question of `key` with these facts instead of the deployment's.
     #[must_use]
-    pub fn evaluate_elsewhere(&self, key: PermissionKey, action: Action, facts: &DeploymentFacts) -> Permission {
+    pub fn evaluate_elsewhere(
+        &self,
+        key: PermissionKey,
+        action: Action,
+        facts: &DeploymentFacts,
+    ) -> Permission {
         let mut ask = match self.ask(PermissionKey { action, ..key }) {
             Ok(ask) => ask,
-            Err(why) => return Permission { refused: [policy_error("key", why)].into(), ..Permission::default() },
+            Err(why) => {
+                return Permission { refused: [policy_error("key", why)].into(), ..Permission::default() };
+            }
         };
         for attribute in Attribute::facts() {
             ask.set(attribute, facts.value(attribute, ask.now));

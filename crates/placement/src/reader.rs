@@ -71,11 +71,7 @@ impl<'t> Reader<'t> {
         table
     }
 
-    pub(crate) fn fields<'r>(
-        &mut self,
-        node: &'r Node<'t>,
-        what: &'static str,
-    ) -> Option<Fields<'r, 't>> {
+    pub(crate) fn fields<'r>(&mut self, node: &'r Node<'t>, what: &'static str) -> Option<Fields<'r, 't>> {
         let Some(table) = node.get_ref().as_table() else {
             self.wrong(&node.span(), format!("{what} must be a table, not {}", kind(node)), "");
             return None;
@@ -122,7 +118,11 @@ impl<'t> Reader<'t> {
             DeValue::Datetime(datetime) => datetime.to_string(),
             DeValue::String(text) => text.to_string(),
             _ => {
-                self.wrong(&node.span(), format!("`{what}` must be a date or an instant, not {}", kind(node)), "");
+                self.wrong(
+                    &node.span(),
+                    format!("`{what}` must be a date or an instant, not {}", kind(node)),
+                    "",
+                );
                 return None;
             }
         };
@@ -140,13 +140,22 @@ impl<'t> Reader<'t> {
     }
 
     /// Until, which must lie after from.
-    pub(crate) fn in_order(&mut self, from: Option<Timestamp>, until: Option<Timestamp>, span: &Range<usize>) {
+    pub(crate) fn in_order(
+        &mut self,
+        from: Option<Timestamp>,
+        until: Option<Timestamp>,
+        span: &Range<usize>,
+    ) {
         if let (Some(from), Some(until)) = (from, until)
             && until <= from
         {
             self.wrong(
                 span,
-                format!("`until` ({}) is not after `from` ({})", instant::format(until), instant::format(from)),
+                format!(
+                    "`until` ({}) is not after `from` ({})",
+                    instant::format(until),
+                    instant::format(from)
+                ),
                 "`until` is exclusive: the first instant at which it no longer holds",
             );
         }
@@ -175,14 +184,20 @@ impl<'t> Reader<'t> {
             if word.starts_with('@') {
                 match attribute.group(&word) {
                     Some(group) => all.extend(group.iter().map(|word| Arc::from(*word))),
-                    None => self.wrong(&span, format!("`{attribute}` knows no group `{word}`"), "groups: @eu-eea"),
+                    None => {
+                        self.wrong(&span, format!("`{attribute}` knows no group `{word}`"), "groups: @eu-eea")
+                    }
                 }
                 continue;
             }
             if let Words::Closed(known) = attribute.words()
                 && !known.contains(&&*word)
             {
-                self.wrong(&span, format!("`{attribute}` knows no value `{word}`"), did_you_mean(&word, known));
+                self.wrong(
+                    &span,
+                    format!("`{attribute}` knows no value `{word}`"),
+                    did_you_mean(&word, known),
+                );
                 continue;
             }
             all.push(word);

@@ -10,7 +10,8 @@ use crate::{
     facts::Availability,
     instant,
     permission::{
-        Action, DataClasses, DeploymentIndex, Finding, Permission, PermissionKey, PrincipalClass, Surface, WindowIndex,
+        Action, DataClasses, DeploymentIndex, Finding, Permission, PermissionKey, PrincipalClass, Surface,
+        WindowIndex,
     },
     place::Placement,
 };
@@ -186,7 +187,12 @@ impl Placement {
     /// The permission of a deployment for a call of this kind. A call for which a provider keeps state is two
     /// things at once, hosting the state and inferring, and each inner call by itself is a stateless one: it
     /// is permitted only where all of these are.
-    pub fn permission(&self, question: &Question<'_>, deployment: DeploymentIndex, lookup: Lookup<'_>) -> Arc<Permission> {
+    pub fn permission(
+        &self,
+        question: &Question<'_>,
+        deployment: DeploymentIndex,
+        lookup: Lookup<'_>,
+    ) -> Arc<Permission> {
         let key = self.key(question, Action::Infer, deployment);
         let inference = lookup(key);
         if question.call_class == CallClass::Stateless {
@@ -257,7 +263,13 @@ impl Placement {
     }
 
     /// The decision as canonical JSON: keys sorted, no white space.
-    fn body(&self, question: &Question<'_>, window: WindowIndex, permitted: &[Seat], refused: &[Seat]) -> String {
+    fn body(
+        &self,
+        question: &Question<'_>,
+        window: WindowIndex,
+        permitted: &[Seat],
+        refused: &[Seat],
+    ) -> String {
         let ids = |findings: &[Finding]| findings.iter().map(|f| f.rule.id.to_string()).collect::<Vec<_>>();
         let seat = |seat: &Seat| {
             let mut row = json!({
@@ -356,7 +368,10 @@ pub fn rank(standing: &Standing, live: &dyn Fn(DeploymentIndex) -> Live, out: &m
 impl Standing {
     /// The healthy deployments that are offered and could carry the call, but are withheld by the terms, each
     /// with the rules that withhold it: what a 503 names.
-    pub fn withheld<'s>(&'s self, live: &'s dyn Fn(DeploymentIndex) -> Live) -> impl Iterator<Item = &'s Seat> {
+    pub fn withheld<'s>(
+        &'s self,
+        live: &'s dyn Fn(DeploymentIndex) -> Live,
+    ) -> impl Iterator<Item = &'s Seat> {
         self.refused
             .iter()
             .filter(|seat| seat.can.is_yes() && matches!(live(seat.deployment), Live::Up { .. }))
@@ -391,8 +406,11 @@ fn why(id: &str, permission: &Permission, can: &Can, availability: Availability)
 }
 
 fn warning(permitted: &[Seat]) -> String {
-    let mut ids: Vec<&str> =
-        permitted.iter().flat_map(|seat| &seat.permission.warnings).map(|finding| &*finding.rule.id).collect();
+    let mut ids: Vec<&str> = permitted
+        .iter()
+        .flat_map(|seat| &seat.permission.warnings)
+        .map(|finding| &*finding.rule.id)
+        .collect();
     ids.sort_unstable();
     ids.dedup();
     ids.join(", ")
@@ -401,7 +419,9 @@ fn warning(permitted: &[Seat]) -> String {
 fn refusal(refused: &[Seat]) -> String {
     let parts: Vec<String> = refused
         .iter()
-        .map(|seat| format!("{} by {}", seat.id, seat.permission.refusing_ids().collect::<Vec<_>>().join(" and ")))
+        .map(|seat| {
+            format!("{} by {}", seat.id, seat.permission.refusing_ids().collect::<Vec<_>>().join(" and "))
+        })
         .collect();
     parts.join("; ")
 }

@@ -223,13 +223,13 @@ impl Endpoint {
 
 /// A fault of our own credentials; the caller is told no more than that.
 pub(crate) fn credentials(detail: &str) -> Fault {
-    Fault::new(
+    let fault = Fault::new(
         Source::Gateway,
         RetryClass::NextCandidate,
         Code::UpstreamAuth,
         "The gateway's credentials for the model's host do not work; its operator has been told why.",
-    )
-    .because(detail)
+    );
+    Fault { counts_against_health: true, ..fault }.because(detail)
 }
 
 fn secret_header(text: &str) -> Result<HeaderValue, Fault> {
@@ -348,4 +348,50 @@ fn target(base: &Base, path: &str) -> Result<Uri, FieldError> {
         message: "gives a URL that cannot be called".into(),
         hint: "write the path of letters, digits, `-`, `_`, `.`, `~` and `/`".into(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::golden::{endpoint, now};
+
+    fn request(endpoint: &Endpoint, secret: &Secret) -> Result<http::Request<Bytes>, Fault> {
+        let body = Bytes::from_static(b"{\"kept\":1}");
+        endpoint.request(RequestParts { stream: true, secret, now: now(), call: CallId::from_bits(1), body })
+    }
+
+    #[test]
+    fn a_secret_of_the_wrong_kind_is_our_fault() {
+        let key = endpoint("provider = 'openai'\nmodel = 'm'");
+        let signed = endpoint("provider = 'bedrock'\nmodel = 'm'\nwire_model = 'a.b'\nregion = 'us-east-2'");
+        let aws = Secret::Aws {
+            access_key_id: "AKID".into(),
+            secret_access_key: "canary".into(),
+            session_token: None,
+            expires_at: None,
+        };
+        let newline = Secret::token("canary\r\nx-evil: 1");
+        let wrong = [(&key, &aws), (&key, &Secret::None), (&key, &newline), (&signed, &newline)];
+        for (endpoint, secret) in wrong {
+            let fault = request(endpoint, secret).expect_err("refused");
+            assert_eq!((fault.code, fault.source), (Code::UpstreamAuth, Source::Gateway));
+            assert!(!format!("{fault:?} {fault}").contains("canary"), "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_needs_no_secret_gets_none() {
+        let open = endpoint("provider = 'vllm'\nmodel = 'm'");
+        let sent = request(&open, &Secret::token("canary")).expect("sent");
+        assert!(!sent.headers().values().any(|value| value.as_bytes() == b"Bearer canary"));
+        assert_eq!(sent.body().as_ref(), b"{\"kept\":1}");
+    }
+
+    #[test]
+    fn secrets_are_hidden_from_logs_of_headers() {
+        let key = endpoint("provider = 'anthropic'\nmodel = 'm'");
+        let sent = request(&key, &Secret::token("canary")).expect("sent");
+        assert_eq!(sent.headers().get("x-api-key").map(HeaderValue::as_bytes), Some(&b"canary"[..]));
+        assert!(!format!("{sent:?}").contains("canary"));
+    }
 }

@@ -9,6 +9,7 @@ use crate::{endpoint::Endpoint, provider::Provider, registry};
 use domain::{product::header::SIMULATED, record::ServedBy};
 use http::{HeaderMap, HeaderName};
 use memchr::memmem;
+use std::{collections::HashMap, sync::LazyLock};
 
 /// By what a host's answers are known.
 #[derive(Clone, Copy, Debug)]
@@ -116,22 +117,20 @@ pub fn judge(endpoint: &Endpoint, headers: &HeaderMap, body: BodyMarks<'_>) -> E
         evidence.verdict = ServedBy::Simulated;
         return evidence;
     }
-    collect(declared.id, own, headers, body, &mut evidence.signals);
-    let confirmed = evidence.signals.iter().any(|signal| signal.seen_in != SeenIn::Header);
-    let consistent = !evidence.signals.is_empty() || shared(own, headers, &mut evidence.signals, declared.id);
-    let before = evidence.signals.len();
-    if own.may_show != MayShow::Any {
-        for other in registry::providers().map(Provider::descriptor) {
-            let allowed = match own.may_show {
-                MayShow::Also(ids) => ids.contains(&other.id),
-                MayShow::Own | MayShow::Any => false,
-            };
-            if other.id != declared.id && !allowed {
-                collect(other.id, &other.fingerprint, headers, body, &mut evidence.signals);
+    let heard = |host: &str| {
+        host == declared.id
+            || match own.may_show {
+                MayShow::Own => true,
+                MayShow::Also(ids) => !ids.contains(&host),
+                MayShow::Any => false,
             }
-        }
-    }
-    evidence.verdict = if evidence.signals.len() > before {
+    };
+    MARKS.collect(headers, body, heard, &mut evidence.signals);
+    let own_marks = || evidence.signals.iter().filter(|signal| signal.host == declared.id);
+    let contradicted = own_marks().count() < evidence.signals.len();
+    let confirmed = own_marks().any(|signal| signal.seen_in != SeenIn::Header);
+    let consistent = own_marks().next().is_some() || shared(own, headers, &mut evidence.signals, declared.id);
+    evidence.verdict = if contradicted {
         ServedBy::Contradicted
     } else if confirmed {
         ServedBy::Confirmed
@@ -143,31 +142,64 @@ pub fn judge(endpoint: &Endpoint, headers: &HeaderMap, body: BodyMarks<'_>) -> E
     evidence
 }
 
-/// Appends the marks of `host` that are there.
-fn collect(
-    host: &'static str,
-    fingerprint: &Fingerprint,
-    headers: &HeaderMap,
-    body: BodyMarks<'_>,
-    out: &mut Vec<Signal>,
-) {
-    for mark in fingerprint.headers {
-        let seen = match mark.strip_suffix('*') {
-            None => headers.contains_key(*mark),
-            Some(prefix) => headers.keys().any(|name: &HeaderName| name.as_str().starts_with(prefix)),
-        };
-        if seen {
-            out.push(Signal { host, mark, seen_in: SeenIn::Header });
+/// The marks of all hosts, arranged for one pass over an answer.
+struct Marks {
+    headers: HashMap<&'static str, &'static str>,
+    prefixes: Vec<(&'static str, &'static str)>,
+    ids: Vec<(&'static str, &'static str)>,
+    fields: Vec<(&'static str, &'static str)>,
+}
+
+/// Mark → host, from the descriptors.
+static MARKS: LazyLock<Marks> = LazyLock::new(|| {
+    let mut marks =
+        Marks { headers: HashMap::new(), prefixes: Vec::new(), ids: Vec::new(), fields: Vec::new() };
+    for descriptor in registry::providers().map(Provider::descriptor) {
+        let print = &descriptor.fingerprint;
+        for mark in print.headers {
+            if mark.ends_with('*') {
+                marks.prefixes.push((mark, descriptor.id));
+            } else {
+                marks.headers.insert(mark, descriptor.id);
+            }
         }
+        marks.ids.extend(print.ids.iter().map(|mark| (*mark, descriptor.id)));
+        marks.fields.extend(print.fields.iter().map(|mark| (*mark, descriptor.id)));
     }
-    for mark in fingerprint.ids {
-        if body.id.is_some_and(|id| id.starts_with(mark)) {
-            out.push(Signal { host, mark, seen_in: SeenIn::Id });
+    marks
+});
+
+impl Marks {
+    /// Appends the marks that are there, of hosts that are `heard`.
+    fn collect(
+        &self,
+        headers: &HeaderMap,
+        body: BodyMarks<'_>,
+        heard: impl Fn(&str) -> bool,
+        out: &mut Vec<Signal>,
+    ) {
+        for name in headers.keys().map(HeaderName::as_str) {
+            let exact = self.headers.get_key_value(name).map(|(mark, host)| (*mark, *host));
+            let by_prefix = || {
+                self.prefixes.iter().copied().find(|(mark, _)| name.starts_with(mark.trim_end_matches('*')))
+            };
+            let seen = exact.or_else(by_prefix).filter(|(_, host)| heard(host));
+            // A family of headers (`anthropic-ratelimit-*`) is one mark.
+            if let Some((mark, host)) = seen
+                && !out.iter().any(|signal| signal.mark == mark)
+            {
+                out.push(Signal { host, mark, seen_in: SeenIn::Header });
+            }
         }
-    }
-    for mark in fingerprint.fields {
-        if has_key(body.bytes, mark) {
-            out.push(Signal { host, mark, seen_in: SeenIn::Field });
+        for (mark, host) in self.ids.iter().copied().filter(|(_, host)| heard(host)) {
+            if body.id.is_some_and(|id| id.starts_with(mark)) {
+                out.push(Signal { host, mark, seen_in: SeenIn::Id });
+            }
+        }
+        for (mark, host) in self.fields.iter().copied().filter(|(_, host)| heard(host)) {
+            if has_key(body.bytes, mark) {
+                out.push(Signal { host, mark, seen_in: SeenIn::Field });
+            }
         }
     }
 }

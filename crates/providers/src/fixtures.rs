@@ -15,6 +15,7 @@ pub(crate) struct Recording {
 /// What came back.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Response {
+    pub(crate) status: Option<u16>,
     #[serde(default)]
     headers: BTreeMap<String, String>,
     json: Option<Value>,

@@ -49,7 +49,7 @@ pub trait Provider: Send + Sync {
         evidence::judge(endpoint, headers, body)
     }
 
-    /// Whether the provider bills a cancelled call to its end.
+    /// Whether the provider is known to bill a cancelled call to its end.
     fn bills_cancelled(&self) -> bool {
         self.descriptor().bills_cancelled
     }
@@ -85,8 +85,8 @@ pub struct Descriptor {
     pub fields: &'static [FieldUse],
     /// Regions or locations that are known, for help and near-miss hints. Not a limit.
     pub regions: &'static [&'static str],
-    /// Whether the provider bills a call that was cancelled in mid-stream to its end. True where nothing else
-    /// is known, so that an estimate is never too low.
+    /// Whether the provider is known to bill a call that was cancelled in mid-stream to its end, so that what
+    /// it cost is an estimate.
     pub bills_cancelled: bool,
     /// By what its answers are known.
     pub fingerprint: Fingerprint,

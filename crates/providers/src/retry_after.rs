@@ -25,7 +25,8 @@ fn value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 fn millis(headers: &HeaderMap) -> Option<Duration> {
-    seconds(value(headers, "retry-after-ms")?).map(|wait| wait / 1000)
+    // Azure writes 0 here beside a whole second in the other header.
+    seconds(value(headers, "retry-after-ms")?).map(|wait| wait / 1000).filter(|wait| !wait.is_zero())
 }
 
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
@@ -134,6 +135,7 @@ mod tests {
             (&[("retry-after", "-5")], None),
             (&[("retry-after", "inf")], None),
             (&[("retry-after", "1e400")], None),
+            (&[("retry-after-ms", "0"), ("retry-after", "1")], ms(1000)),
             (&[("retry-after-ms", "250"), ("retry-after", "9")], ms(250)),
             (&[("x-ratelimit-reset-requests", "120ms")], ms(120)),
             (&[("x-ratelimit-reset-tokens", "6m0s")], ms(360_000)),

@@ -6,10 +6,16 @@ use engine::Head;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
 /// A fault as a whole answer in the caller's dialect.
-pub(crate) fn fault(dialect: Dialect, call: CallId, fault: &Fault, head: Option<&Head>) -> Response<Outgoing> {
+pub(crate) fn fault(
+    dialect: Dialect,
+    call: CallId,
+    fault: &Fault,
+    head: Option<&Head>,
+) -> Response<Outgoing> {
     let body = dialects::codec(dialect).encode_error(fault);
     let mut response = Response::new(Outgoing::whole(body.into()));
-    *response.status_mut() = StatusCode::from_u16(fault.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() =
+        StatusCode::from_u16(fault.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     put(headers, ours::CODE, fault.code.name());
@@ -32,7 +38,9 @@ pub(crate) fn own_headers(headers: &mut HeaderMap, head: &Head) {
     if let Some(deployment) = &head.deployment {
         put(headers, ours::DEPLOYMENT, deployment.as_str());
     }
-    for (name, value) in [(ours::ATTEMPTS, &head.attempts), (ours::WHY, &head.why), (ours::WARNING, &head.warning)] {
+    for (name, value) in
+        [(ours::ATTEMPTS, &head.attempts), (ours::WHY, &head.why), (ours::WARNING, &head.warning)]
+    {
         if !value.is_empty() {
             put(headers, name, value);
         }
@@ -58,7 +66,8 @@ fn call_headers(headers: &mut HeaderMap, call: CallId) {
 /// Sets a header; characters that a header cannot hold become `?`.
 fn put(headers: &mut HeaderMap, name: &'static str, value: &str) {
     let value = HeaderValue::from_str(value).or_else(|_| {
-        let visible: String = value.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect();
+        let visible: String =
+            value.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect();
         HeaderValue::from_str(&visible)
     });
     if let Ok(value) = value {

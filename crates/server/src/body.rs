@@ -21,18 +21,31 @@ pub(crate) struct Received {
 }
 
 /// Reads the caller's body: at most `max` bytes, within `timeout`, within the bound of all bodies together.
-pub(crate) async fn receive(engine: &Engine, body: Incoming, max: usize, timeout: Duration) -> Result<Received, Fault> {
+pub(crate) async fn receive(
+    engine: &Engine,
+    body: Incoming,
+    max: usize,
+    timeout: Duration,
+) -> Result<Received, Fault> {
     let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if declared > max {
         return Err(too_large(max));
     }
     match tokio::time::timeout(timeout, collect(engine, body, declared, max)).await {
         Ok(received) => received,
-        Err(_) => Err(Fault::caller(Code::RequestTimeout, "the request's body did not arrive in time; send it again")),
+        Err(_) => Err(Fault::caller(
+            Code::RequestTimeout,
+            "the request's body did not arrive in time; send it again",
+        )),
     }
 }
 
-async fn collect(engine: &Engine, mut body: Incoming, declared: usize, max: usize) -> Result<Received, Fault> {
+async fn collect(
+    engine: &Engine,
+    mut body: Incoming,
+    declared: usize,
+    max: usize,
+) -> Result<Received, Fault> {
     let mut buffered = engine.buffer(declared).ok_or_else(full)?;
     let Some(first) = chunk(&mut body).await? else { return Ok(Received { bytes: Bytes::new(), buffered }) };
     if body.is_end_stream() {
@@ -70,14 +83,18 @@ async fn chunk(body: &mut Incoming) -> Result<Option<Bytes>, Fault> {
                 }
             }
             Some(Err(error)) => {
-                return Err(Fault::caller(Code::InvalidRequest, "the request's body broke off").because(&error.to_string()));
+                return Err(Fault::caller(Code::InvalidRequest, "the request's body broke off")
+                    .because(&error.to_string()));
             }
         }
     }
 }
 
 fn too_large(max: usize) -> Fault {
-    Fault::caller(Code::BodyTooLarge, format!("the request's body is larger than this gateway takes ({max} bytes)"))
+    Fault::caller(
+        Code::BodyTooLarge,
+        format!("the request's body is larger than this gateway takes ({max} bytes)"),
+    )
 }
 
 fn full() -> Fault {
@@ -114,7 +131,11 @@ impl Outgoing {
         Self::Whole(Some(bytes))
     }
 
-    pub(crate) fn stream(reply: ReplyStream, encoder: Option<Box<dyn StreamEncoder>>, buffered: Buffered) -> Self {
+    pub(crate) fn stream(
+        reply: ReplyStream,
+        encoder: Option<Box<dyn StreamEncoder>>,
+        buffered: Buffered,
+    ) -> Self {
         let silence = Box::pin(tokio::time::sleep(KEEP_ALIVE));
         Self::Stream(Box::new(Streaming { reply, encoder, silence, _buffered: buffered }))
     }
@@ -160,10 +181,15 @@ impl Body for Outgoing {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match &mut *self {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Stream(streaming) => streaming.poll(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Stream(streaming) => {
+                streaming.poll(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+            }
         }
     }
 

@@ -11,7 +11,8 @@ const MAX_KEY: usize = 512;
 /// # Errors
 /// `invalid_request` where two carriers hold different keys; a request without any is `Ok(None)`.
 pub(crate) fn of(headers: &HeaderMap) -> Result<Option<&str>, Fault> {
-    let bearer = headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer);
+    let bearer =
+        headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer);
     let mut found = bearer;
     for name in ["x-api-key", "api-key", "x-goog-api-key"] {
         let Some(key) = headers.get(name).and_then(|value| value.to_str().ok()) else { continue };
@@ -38,7 +39,10 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()))
+            .collect()
     }
 
     #[test]

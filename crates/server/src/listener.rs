@@ -69,8 +69,12 @@ impl Listener {
             Ok(socket) => Ok(Self { socket, settings }),
             Err(cause) => {
                 let hint = match cause.kind() {
-                    std::io::ErrorKind::AddrInUse => "Another program has this port: stop it or choose another port.",
-                    std::io::ErrorKind::PermissionDenied => "Ports below 1024 need a privilege: choose a higher port.",
+                    std::io::ErrorKind::AddrInUse => {
+                        "Another program has this port: stop it or choose another port."
+                    }
+                    std::io::ErrorKind::PermissionDenied => {
+                        "Ports below 1024 need a privilege: choose a higher port."
+                    }
                     _ => "Choose an address of this machine.",
                 };
                 Err(ListenerError { address, cause, hint })

@@ -22,7 +22,11 @@ pub(crate) const ROUTES: &[(&str, &str)] = &[
 ];
 
 /// Answers one request.
-pub(crate) async fn answer(engine: Arc<Engine>, settings: ServerSettings, request: Request<Incoming>) -> Response<Outgoing> {
+pub(crate) async fn answer(
+    engine: Arc<Engine>,
+    settings: ServerSettings,
+    request: Request<Incoming>,
+) -> Response<Outgoing> {
     let call = engine.new_call_id();
     let dialect = Dialect::OpenAiChat;
     if request.uri().path() == "/" && *request.method() == Method::GET {
@@ -72,7 +76,9 @@ fn signpost() -> Response<Outgoing> {
         domain::product::NAME
     );
     let mut response = Response::new(Outgoing::whole(text.into()));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response
 }
 

@@ -15,11 +15,19 @@ pub(super) fn capabilities(named: &Named, entry: &Map<String, Value>) -> (String
     let words = [
         ("tools", tools),
         ("parallel-tools", tools && flag("supports_parallel_function_calling") != Some(false)),
-        ("forced-tools", tools && flag("supports_forced_tool_use") != Some(false) && flag("supports_tool_choice") != Some(false)),
+        (
+            "forced-tools",
+            tools
+                && flag("supports_forced_tool_use") != Some(false)
+                && flag("supports_tool_choice") != Some(false),
+        ),
         ("vision", is("supports_vision") || is("supports_image_input")),
         ("documents", is("supports_pdf_input")),
         // Where the map knows whether the host does it natively, that counts; Claude needs it said.
-        ("json-schema", flag("supports_native_structured_output").unwrap_or_else(|| is("supports_response_schema"))),
+        (
+            "json-schema",
+            flag("supports_native_structured_output").unwrap_or_else(|| is("supports_response_schema")),
+        ),
         ("logprobs", (openai_api && reasoning == "none") || gemini_api),
         ("sampling", flag("supports_sampling_params").unwrap_or_else(|| !refuses_sampling(named, entry))),
         ("candidates", openai_api || gemini_api),

@@ -22,6 +22,9 @@ struct Deployment {
     model: String,
     #[serde(default)]
     geo: String,
+    /// Where it stands, as the fact book names regions.
+    #[serde(default)]
+    region: String,
     /// Whose price it has.
     #[serde(default)]
     price: Price,
@@ -53,8 +56,10 @@ pub(super) fn check(folder: &Path, as_of: Date) -> Result<()> {
     let mut wrong = Vec::new();
     for deployment in &demo.deployment {
         wrong.extend(problem(deployment, &catalog, as_of).map(|what| format!("{}: {what}", deployment.name)));
+        let entry = catalog.entry(&deployment.provider, &deployment.model, &deployment.geo);
+        let name = entry.map_or(&*deployment.model, |entry| &*entry.name);
+        wrong.extend(facts.as_ref().and_then(|facts| withheld(deployment, name, facts, as_of)));
     }
-    wrong.extend(facts.iter().flat_map(|facts| withdrawn(facts, &demo, as_of)));
     if !wrong.is_empty() {
         bail!("the demo does not stand on the catalog of {as_of}:\n  {}", wrong.join("\n  "));
     }
@@ -80,28 +85,117 @@ fn problem(deployment: &Deployment, catalog: &Catalog, as_of: Date) -> Option<St
     None
 }
 
-/// Rows of the placement facts that end a demo deployment's model at its provider before the day. The file is
-/// placement's; here only rows that name provider, model and an end are read, whatever else is in it.
-fn withdrawn(facts: &toml::Table, demo: &Demo, as_of: Date) -> Vec<String> {
-    let rows = facts.values().filter_map(toml::Value::as_array).flatten().filter_map(toml::Value::as_table);
-    let mut found = Vec::new();
+/// What placement's fact book says of a deployment's availability on the day, where that is a reason not to use
+/// it. Rows match and win as in the book: the model counts more than the region, the region more than the
+/// provider, and among equals the later row.
+fn withheld(deployment: &Deployment, name: &str, book: &toml::Table, as_of: Date) -> Option<String> {
+    let rows = book.get("fact").and_then(toml::Value::as_array)?;
+    let mut best: Option<(u32, &str)> = None;
     for row in rows {
-        let text = |field: &str| row.get(field).and_then(toml::Value::as_str);
-        let until = row.get("until").or_else(|| row.get("retired")).map(|value| match value.as_str() {
-            Some(text) => text.to_owned(),
-            None => value.to_string(),
-        });
-        let ended = until
-            .and_then(|until| until.get(..10).and_then(|day| day.parse::<Date>().ok()))
-            .is_some_and(|day| day <= as_of);
-        let gone = text("availability") == Some("retired") || text("value") == Some("retired");
-        for deployment in &demo.deployment {
-            let same = text("provider") == Some(&*deployment.provider)
-                && text("model").is_some_and(|model| deployment.model.contains(model));
-            if same && gone && !ended {
-                found.push(format!("{}: catalog/facts.toml says that it is retired", deployment.name));
-            }
+        let Some(says) =
+            row.get("says").and_then(|says| says.get("availability")).and_then(toml::Value::as_str)
+        else {
+            continue;
+        };
+        let holds = date(row.get("from")).is_none_or(|from| from <= as_of)
+            && date(row.get("until")).is_none_or(|until| as_of < until);
+        if let Some(weight) = matched(row.get("of"), deployment, name)
+            && holds
+            && best.is_none_or(|(before, _)| before <= weight)
+        {
+            best = Some((weight, says));
         }
     }
-    found
+    let (_, says) = best?;
+    matches!(says, "retired" | "not-offered")
+        .then(|| format!("{}: catalog/facts.toml says `{says}` on {as_of}", deployment.name))
+}
+
+/// How specific a row's `of` is, where it matches.
+fn matched(of: Option<&toml::Value>, deployment: &Deployment, name: &str) -> Option<u32> {
+    let mut weight = 0;
+    for (field, pattern) in of?.as_table()? {
+        let (value, counts) = match field.as_str() {
+            "model" => (name, 16),
+            "region" => (&*deployment.region, 4),
+            "provider" => (&*deployment.provider, 1),
+            // A row about something that the demo's list does not say.
+            _ => return None,
+        };
+        let one = |pattern: &toml::Value| {
+            pattern.as_str().is_some_and(|pattern| match pattern.strip_suffix('*') {
+                Some(start) => value.starts_with(start),
+                None => value == pattern,
+            })
+        };
+        let fits = pattern.as_array().map_or_else(|| one(pattern), |patterns| patterns.iter().any(one));
+        if !fits {
+            return None;
+        }
+        weight += counts;
+    }
+    Some(weight)
+}
+
+/// The day of a TOML date or instant.
+fn date(value: Option<&toml::Value>) -> Option<Date> {
+    let written = match value? {
+        toml::Value::Datetime(written) => written.to_string(),
+        other => other.as_str()?.to_owned(),
+    };
+    written.get(..10)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CATALOG: &str = r#"{"provider":"azure","model":"m-1","rates":{"standard":[1,2]},"retired":"2026-12-01"}
+{"provider":"bedrock","model":"us.v.m-1","geo":"us","name":"m-1","rates":{"standard":[1,2]}}
+{"provider":"openai","model":"m-1"}
+"#;
+
+    fn deployment(provider: &str, model: &str, region: &str) -> Deployment {
+        Deployment {
+            name: "d".into(),
+            provider: provider.into(),
+            model: model.into(),
+            geo: String::new(),
+            region: region.into(),
+            price: Price::Catalog,
+        }
+    }
+
+    #[test]
+    fn what_is_missing_unpriced_or_retired_is_said() {
+        let catalog = Catalog::parse(CATALOG).unwrap();
+        let day = Date::constant(2026, 11, 21);
+        let said = |provider, model, day| problem(&deployment(provider, model, ""), &catalog, day);
+        assert_eq!(said("azure", "m-1", day), None);
+        assert_eq!(said("bedrock", "us.v.m-1", day), None);
+        assert!(said("azure", "m-1", Date::constant(2026, 12, 1)).unwrap().contains("retired"));
+        assert!(said("openai", "m-1", day).unwrap().contains("no price"));
+        assert!(said("openai", "m-2", day).unwrap().contains("no model"));
+    }
+
+    #[test]
+    fn the_fact_book_is_heard() {
+        let book = r#"
+            [[fact]]
+            of = { model = "m-*", provider = ["bedrock", "azure"] }
+            from = 2026-06-01
+            says = { availability = "not-offered" }
+            [[fact]]
+            of = { model = "m-1", provider = "bedrock", region = "us-east-2" }
+            from = 2026-06-01T00:00:00Z
+            says = { availability = "ga" }
+        "#;
+        let book: toml::Table = toml::from_str(book).unwrap();
+        let said = |region, day| {
+            withheld(&deployment("bedrock", "us.v.m-1", region), "m-1", &book, Date::constant(2026, day, 1))
+        };
+        assert_eq!(said("us-east-2", 11), None);
+        assert!(said("eu-west-1", 11).unwrap().contains("not-offered"));
+        assert_eq!(said("eu-west-1", 5), None);
+    }
 }

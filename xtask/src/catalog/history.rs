@@ -30,7 +30,7 @@ pub(super) fn join(before: Vec<Written>, now: BTreeMap<Key, Written>, as_of: Dat
     }
     // What the new map no longer has: its price is known up to that day.
     all.extend(open.into_values().map(|old| Written { until: Some(as_of), ..old }));
-    all.sort_by(|a, b| (a.key(), a.from).cmp(&(b.key(), b.from)));
+    all.sort_by_key(|row| (row.key(), row.from));
     all
 }
 

@@ -37,8 +37,24 @@ const ZONES: &[&str] = &["us", "eu", "apac", "global", "global-standard", "jp", 
 
 /// Vendors before the model's own name in Bedrock ids.
 const VENDORS: &[&str] = &[
-    "ai21", "amazon", "anthropic", "cohere", "deepseek", "google", "meta", "minimax", "mistral", "moonshot",
-    "moonshotai", "nvidia", "openai", "qwen", "twelvelabs", "writer", "xai", "zai",
+    "ai21",
+    "amazon",
+    "anthropic",
+    "cohere",
+    "deepseek",
+    "google",
+    "meta",
+    "minimax",
+    "mistral",
+    "moonshot",
+    "moonshotai",
+    "nvidia",
+    "openai",
+    "qwen",
+    "twelvelabs",
+    "writer",
+    "xai",
+    "zai",
 ];
 
 /// A model of the map in our words.
@@ -130,7 +146,11 @@ mod tests {
         for (key, provider, expected) in [
             ("gpt-5.4", "openai", Some(("openai", "gpt-5.4", "", "gpt-5.4"))),
             ("azure/eu/gpt-6.1-sol", "azure", Some(("azure", "gpt-6.1-sol", "eu", "gpt-6.1-sol"))),
-            ("us.openai.gpt-5.4", "bedrock_converse", Some(("bedrock", "us.openai.gpt-5.4", "us", "gpt-5.4"))),
+            (
+                "us.openai.gpt-5.4",
+                "bedrock_converse",
+                Some(("bedrock", "us.openai.gpt-5.4", "us", "gpt-5.4")),
+            ),
             (
                 "openai.gpt-oss-120b-1:0",
                 "bedrock_converse",
@@ -162,7 +182,11 @@ mod tests {
                 "vertex_ai-openai_models",
                 Some(("vertex", "openai/gpt-oss-120b-maas", "", "gpt-oss-120b")),
             ),
-            ("gemini/gemini-3.8-flash", "gemini", Some(("gemini", "gemini-3.8-flash", "", "gemini-3.8-flash"))),
+            (
+                "gemini/gemini-3.8-flash",
+                "gemini",
+                Some(("gemini", "gemini-3.8-flash", "", "gemini-3.8-flash")),
+            ),
             ("fal_ai/x", "fal_ai", None),
         ] {
             let found = named(key, provider);

@@ -40,7 +40,8 @@ pub(super) fn rates(entry: &Map<String, Value>) -> BTreeMap<String, Vec<Option<u
             }
         }
     }
-    let charged = |list: &Vec<Option<u64>>| list.iter().take(2).any(|price| price.is_some_and(|price| price > 0));
+    let charged =
+        |list: &Vec<Option<u64>>| list.iter().take(2).any(|price| price.is_some_and(|price| price > 0));
     if all.get("standard").is_some_and(charged) { all } else { BTreeMap::new() }
 }
 
@@ -49,7 +50,16 @@ pub(super) fn rates(entry: &Map<String, Value>) -> BTreeMap<String, Vec<Option<u
 fn fill(list: List, base: &List) -> List {
     let [input, output, read, write, hour, reasoning, audio_in, audio_out] = list;
     let [_, _, base_read, base_write, base_hour, ..] = *base;
-    [input, output, read.or(base_read), write.or(base_write), hour.or(base_hour), reasoning, audio_in, audio_out]
+    [
+        input,
+        output,
+        read.or(base_read),
+        write.or(base_write),
+        hour.or(base_hour),
+        reasoning,
+        audio_in,
+        audio_out,
+    ]
 }
 
 fn list(entry: &Map<String, Value>, band: &str, tier: &str) -> List {
@@ -138,7 +148,7 @@ mod tests {
     #[test]
     fn figures_of_the_map_are_whole_pico_dollars() {
         assert_eq!(pico(Some(&json!(4.00001e-06))), Some(4_000_010));
-        assert_eq!(pico(Some(&json!(1.4999999999999998e-07))), Some(150_000));
+        assert_eq!(pico(Some(&json!(1.499_999_999_999_9e-7))), Some(150_000));
         assert_eq!(pico(Some(&json!(0.02))), None);
     }
 }

@@ -45,16 +45,12 @@ pub fn check(text: Text<'_>, shipped: Shipped<'_>, around: &dyn Surroundings) ->
     let mut document = Document::parse(&text.file.display().to_string(), text.text);
     let syntax_is_right = document.problems.0.is_empty();
     let pruned = shape::prune(&mut document, &schema::schema());
-    let raw = match Raw::deserialize(toml::Deserializer::from(pruned)) {
-        Ok(raw) => raw,
-        Err(error) => {
-            if document.problems.0.is_empty() {
-                let span = error.span().unwrap_or(0..0);
-                document.wrong(&span, error.message().trim().to_owned(), "");
-            }
-            Raw::default()
-        }
-    };
+    let raw = Raw::deserialize(toml::Deserializer::from(pruned));
+    if let Err(error) = &raw
+        && document.problems.0.is_empty()
+    {
+        document.wrong(&error.span().unwrap_or(0..0), error.message().trim().to_owned(), "");
+    }
     let mut check = Check {
         document,
         around,
@@ -64,9 +60,7 @@ pub fn check(text: Text<'_>, shipped: Shipped<'_>, around: &dyn Surroundings) ->
         elsewhere: Problems::default(),
     };
     // After a syntax error whole tables may be lost: what they would have defined is not "missing".
-    if !syntax_is_right {
-        return Err(check.all_problems());
-    }
+    let (true, Ok(raw)) = (syntax_is_right, raw) else { return Err(check.all_problems()) };
     let checked = check.everything(&raw);
     match checked {
         Some(checked) if check.document.problems.0.is_empty() && check.elsewhere.0.is_empty() => Ok(checked),

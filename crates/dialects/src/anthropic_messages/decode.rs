@@ -60,11 +60,7 @@ fn read(mut fields: Fields, envelope: &Envelope<'_>) -> Result<Call, Misfit> {
     Ok(call)
 }
 
-fn options(
-    fields: &mut Fields,
-    call: &mut Call,
-    notes: &mut Vec<(&'static str, Raw)>,
-) -> Result<(), Misfit> {
+fn options(fields: &mut Fields, call: &mut Call, notes: &mut Vec<(&'static str, Raw)>) -> Result<(), Misfit> {
     let options = &mut call.options;
     options.max_output_tokens = fields.read("max_tokens", "a whole number")?;
     if options.max_output_tokens.is_none() {
@@ -193,9 +189,7 @@ fn block(raw: &Raw, index: u32) -> Result<Read, Misfit> {
     let kind = match what.as_str() {
         "thinking" => ItemKind::Reasoning(Reasoning {
             text: fields.string("thinking")?.unwrap_or_default(),
-            signature: fields
-                .string("signature")?
-                .map(|data| Signature { dialect: OWN, data: data.into() }),
+            signature: fields.string("signature")?.map(|data| Signature { dialect: OWN, data: data.into() }),
             redacted: false,
         }),
         "redacted_thinking" => ItemKind::Reasoning(Reasoning {

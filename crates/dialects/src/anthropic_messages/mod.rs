@@ -17,9 +17,7 @@ mod types;
 #[cfg(test)]
 mod tests;
 
-use crate::{
-    Codec, Encoded, Envelope, ReplyContext, StreamDecoder, StreamEncoder, Target, WireError,
-};
+use crate::{Codec, Encoded, Envelope, ReplyContext, StreamDecoder, StreamEncoder, Target, WireError};
 use domain::{Call, Dialect, Fault, Reply};
 
 /// The dialect's name, for bags and signatures.

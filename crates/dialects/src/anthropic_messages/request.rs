@@ -428,12 +428,7 @@ pub(super) fn block_text(block: &Block<'_>, own: bool, losses: &mut Losses) -> R
     Ok(text.finish())
 }
 
-fn result_fields(
-    block: &Block<'_>,
-    result: &ToolResult,
-    own: bool,
-    text: &mut Object,
-) -> Result<(), Fault> {
+fn result_fields(block: &Block<'_>, result: &ToolResult, own: bool, text: &mut Object) -> Result<(), Fault> {
     let id = if own { result.call_id.clone() } else { turns::tool_id(&result.call_id) };
     text.string("type", "tool_result").string("tool_use_id", &id);
     let spelled = block.bag.get(OWN, "$content").map(|raw| raw.text().to_owned());
@@ -499,14 +494,20 @@ fn media_fields(
             source.string("type", "url").string("url", url);
         }
         MediaSource::Url(_) => {
-            return Err(cannot(&place, "this host fetches `https` URLs only; send the bytes as a data URL".into()));
+            return Err(cannot(
+                &place,
+                "this host fetches `https` URLs only; send the bytes as a data URL".into(),
+            ));
         }
         // A file that was uploaded to Anthropic: only a call that came in its dialect can name one.
         MediaSource::FileId(id) if own => {
             source.string("type", "file").string("file_id", id);
         }
         MediaSource::FileId(_) => {
-            return Err(cannot(&place, "this host does not know the file id; send the bytes as a data URL".into()));
+            return Err(cannot(
+                &place,
+                "this host does not know the file id; send the bytes as a data URL".into(),
+            ));
         }
     }
     text.string("type", word).json("source", &source.finish());

@@ -104,8 +104,7 @@ fn block(raw: &Raw) -> Result<(ItemKind, Bag, bool), Misfit> {
         "tool_use" => {
             let id = fields.must_string("id")?;
             let name = fields.must_string("name")?;
-            let arguments =
-                fields.take("input").map_or_else(|| "{}".to_owned(), |raw| raw.text().to_owned());
+            let arguments = fields.take("input").map_or_else(|| "{}".to_owned(), |raw| raw.text().to_owned());
             if name == OUTPUT_TOOL {
                 is_output = true;
                 said(arguments)

@@ -88,7 +88,10 @@ struct Block {
 
 #[derive(Debug)]
 enum Kind {
-    Text,
+    /// What `citations` was at the start, where empty: said at the stop, if none came.
+    Text {
+        uncited: Option<Raw>,
+    },
     Thinking,
     /// `input` of the start, and whether any argument text came.
     Tool {
@@ -236,13 +239,13 @@ impl State {
         let item = self.items;
         self.items += 1;
         let mut deltas = Vec::new();
-        let (opened, kind) = match what.as_str() {
+        let (opened, mut kind) = match what.as_str() {
             "text" => {
                 let text = fields.string("text").map_err(misfit)?.unwrap_or_default();
                 if !text.is_empty() {
                     deltas.push(Delta::Text(text));
                 }
-                (Opened::Message, Kind::Text)
+                (Opened::Message, Kind::Text { uncited: None })
             }
             "thinking" => {
                 let text = fields.string("thinking").map_err(misfit)?.unwrap_or_default();
@@ -284,7 +287,10 @@ impl State {
         };
         out.push(Event::Opened { candidate: 0, item, opened });
         for (field, value) in notes_of(fields) {
-            deltas.push(Delta::Annotation { dialect: OWN, field, value });
+            match &mut kind {
+                Kind::Text { uncited } if &*field == "$citations" => *uncited = Some(value),
+                _ => deltas.push(Delta::Annotation { dialect: OWN, field, value }),
+            }
         }
         out.extend(deltas.into_iter().map(|delta| Event::Delta { candidate: 0, item, delta }));
         self.open.insert(index, Block { item, kind });
@@ -310,8 +316,8 @@ impl State {
             grow(fields, input, text)?;
             return self.hold(text.len());
         }
-        let wire: WireDelta<'_> = serde_json::from_str(text)
-            .map_err(|_| bad("a `content_block_delta` does not have its form"))?;
+        let wire: WireDelta<'_> =
+            serde_json::from_str(text).map_err(|_| bad("a `content_block_delta` does not have its form"))?;
         let delta = match &*wire.kind {
             "text_delta" => wire.text.map(Delta::Text),
             "thinking_delta" => wire.thinking.map(Delta::Reasoning),
@@ -329,11 +335,14 @@ impl State {
                     None
                 }
             }
-            "citations_delta" => wire.citation.map(|citation| Delta::Annotation {
-                dialect: OWN,
-                field: "citations".into(),
-                value: Raw::from(citation),
-            }),
+            "citations_delta" => {
+                if let Kind::Text { uncited } = kind {
+                    *uncited = None;
+                }
+                let field = "citations".into();
+                let note = |value| Delta::Annotation { dialect: OWN, field, value };
+                wire.citation.map(Raw::from).map(note)
+            }
             _ => None,
         };
         let empty = matches!(&delta, Some(Delta::Text(text) | Delta::Reasoning(text)) if text.is_empty());
@@ -346,7 +355,10 @@ impl State {
     fn block_stop(&mut self, index: u32, out: &mut Vec<Event>) {
         let Some(Block { item, kind }) = self.open.remove(&index) else { return };
         let last = match kind {
-            Kind::Text | Kind::Thinking | Kind::Tool { came: true, .. } => None,
+            Kind::Text { uncited } => {
+                uncited.map(|value| Delta::Annotation { dialect: OWN, field: "$citations".into(), value })
+            }
+            Kind::Thinking | Kind::Tool { came: true, .. } => None,
             Kind::Tool { input, output, .. } => {
                 let text = input.map_or_else(|| "{}".to_owned(), |raw| raw.text().to_owned());
                 Some(if output { Delta::Text(text) } else { Delta::Arguments(text) })

@@ -38,7 +38,8 @@ impl Writer {
                 texts.push(cache_point(mark));
             }
         }
-        let is_document = |block: &Block<'_>| matches!(block.kind, BlockKind::Media(PartKind::Document(_), _));
+        let is_document =
+            |block: &Block<'_>| matches!(block.kind, BlockKind::Media(PartKind::Document(_), _));
         let is_text = |block: &Block<'_>| matches!(block.kind, BlockKind::Text(_));
         if !self.own && blocks.iter().any(is_document) && !blocks.iter().any(is_text) {
             // The host refuses a document without a text beside it.
@@ -124,7 +125,8 @@ impl Writer {
         let mime = media.mime.as_deref();
         let word = match kind {
             PartKind::Image(_) => {
-                let format = image_format(mime).or_else(|| ending(media).and_then(|e| image_format(Some(&e))));
+                let format =
+                    image_format(mime).or_else(|| ending(media).and_then(|e| image_format(Some(&e))));
                 let format = match format {
                     Some(format) => format.to_owned(),
                     None if self.own => sub_type(mime),
@@ -200,7 +202,8 @@ impl Writer {
             return given.unwrap_or_default().to_owned();
         }
         let given = given.unwrap_or("Document");
-        let stem = given.rsplit_once('.').map_or(given, |(stem, _)| if stem.is_empty() { given } else { stem });
+        let stem =
+            given.rsplit_once('.').map_or(given, |(stem, _)| if stem.is_empty() { given } else { stem });
         let mut name = String::new();
         for letter in stem.chars().take(MAX_NAME - 8) {
             let fits = letter.is_ascii_alphanumeric() || "-()[]".contains(letter);

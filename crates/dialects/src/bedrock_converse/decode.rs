@@ -1,9 +1,6 @@
 //! Wire request → call.
 
-use super::{
-    OWN,
-    types::document_mime,
-};
+use super::{OWN, types::document_mime};
 use crate::{
     Envelope,
     object::{Fields, Misfit, Object, note, raw_of},
@@ -49,8 +46,7 @@ fn read(mut fields: Fields, envelope: &Envelope<'_>) -> Result<Call, Misfit> {
     }
     if let Some(more) = fields.take("additionalModelRequestFields") {
         let known = additional(&more, &mut call)?;
-        let name =
-            if known { "$additionalModelRequestFields" } else { "additionalModelRequestFields" };
+        let name = if known { "$additionalModelRequestFields" } else { "additionalModelRequestFields" };
         notes.push((name, more));
     }
     if let Some(config) = fields.take("outputConfig") {

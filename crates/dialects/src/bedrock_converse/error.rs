@@ -47,8 +47,12 @@ fn by_name(name: &str) -> Option<WireErrorKind> {
         "Throttling" | "TooManyRequests" => WireErrorKind::RateLimit,
         "ServiceQuotaExceeded" => WireErrorKind::Quota,
         "ServiceUnavailable" | "ModelNotReady" => WireErrorKind::Overloaded,
-        "AccessDenied" | "UnrecognizedClient" | "ExpiredToken" | "InvalidSignature"
-        | "MissingAuthenticationToken" | "IncompleteSignature" => WireErrorKind::Auth,
+        "AccessDenied"
+        | "UnrecognizedClient"
+        | "ExpiredToken"
+        | "InvalidSignature"
+        | "MissingAuthenticationToken"
+        | "IncompleteSignature" => WireErrorKind::Auth,
         "ResourceNotFound" => WireErrorKind::ModelNotFound,
         "InternalServer" | "ModelError" | "ModelStreamError" | "ModelTimeout" => WireErrorKind::Server,
         _ => return None,

@@ -128,7 +128,8 @@ enum Family {
 }
 
 fn family(target: &Target<'_>) -> Family {
-    let claude = matches!(target.capabilities.reasoning, ReasoningControl::Budget | ReasoningControl::Adaptive);
+    let claude =
+        matches!(target.capabilities.reasoning, ReasoningControl::Budget | ReasoningControl::Adaptive);
     if target.model.contains("anthropic.") || target.model.contains("claude") {
         Family::Claude
     } else if target.model.contains("amazon.nova") {

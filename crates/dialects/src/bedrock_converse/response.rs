@@ -19,7 +19,8 @@ pub(super) fn decode(body: &[u8]) -> Result<Reply, Fault> {
         Fault::upstream(Code::UpstreamBadResponse, "the upstream's answer is not a JSON object")
             .because(&error.to_string())
     })?;
-    if fields.peek("output").is_none() && (fields.peek("message").is_some() || fields.peek("__type").is_some())
+    if fields.peek("output").is_none()
+        && (fields.peek("message").is_some() || fields.peek("__type").is_some())
     {
         return Err(fault_of(&error::decode(500, body), 500));
     }
@@ -89,7 +90,11 @@ fn block(raw: &Raw) -> Result<(ItemKind, Bag, bool), Misfit> {
         if name == OUTPUT_TOOL {
             return Ok((said(arguments), Bag::new(), true));
         }
-        return Ok((ItemKind::ToolCall(ToolCall { id, name, arguments, signature: None }), notes(inner), false));
+        return Ok((
+            ItemKind::ToolCall(ToolCall { id, name, arguments, signature: None }),
+            notes(inner),
+            false,
+        ));
     }
     if let Some(thought) = fields.take("reasoningContent")
         && let Some(thought) = decode::reasoning(&thought)?

@@ -335,8 +335,7 @@ fn extra(fields: Fields, out: &mut Vec<Event>) {
 /// A delta of a block that is handed on whole.
 fn grow(word: &str, fields: &mut BTreeMap<Box<str>, Raw>, input: &mut String, piece: &Raw) {
     if let Ok(list) = piece.read::<Vec<Raw>>() {
-        let mut so_far: Vec<Raw> =
-            fields.get("content").and_then(|raw| raw.read().ok()).unwrap_or_default();
+        let mut so_far: Vec<Raw> = fields.get("content").and_then(|raw| raw.read().ok()).unwrap_or_default();
         so_far.extend(list);
         fields.insert("content".into(), Raw::of(&so_far).unwrap_or_else(|_| Raw::null()));
         return;

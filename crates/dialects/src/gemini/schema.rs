@@ -107,6 +107,7 @@ struct Node<'a> {
     format: Option<String>,
     reference: Option<String>,
     entered: usize,
+    merging: bool,
 }
 
 impl<'a> Converter<'a> {
@@ -134,7 +135,10 @@ impl<'a> Converter<'a> {
         if let Some(types) = fields.get("type") {
             gather_types(types, node);
         }
-        for (name, value) in fields.rest() {
+        // The node's own words come first, so that they stand before those of what it refers to.
+        let merges = |name: &str| matches!(name, "$ref" | "allOf");
+        let own = fields.rest().filter(|(name, _)| !merges(name));
+        for (name, value) in own.chain(fields.rest().filter(|(name, _)| merges(name))) {
             match name {
                 "type" => {}
                 "nullable" => node.nullable |= value.get() == "true",
@@ -142,8 +146,9 @@ impl<'a> Converter<'a> {
                     let inner =
                         Fields::of(value.get()).ok_or_else(|| fault(self.place, "has bad `properties`"))?;
                     for (name, value) in inner.rest() {
-                        node.properties.retain(|(known, _)| known != name);
-                        node.properties.push((name.to_owned(), value));
+                        if !node.properties.iter().any(|(known, _)| known == name) {
+                            node.properties.push((name.to_owned(), value));
+                        }
                     }
                 }
                 "required" => {
@@ -159,11 +164,15 @@ impl<'a> Converter<'a> {
                 "allOf" => {
                     let branches: Vec<&'a RawValue> = serde_json::from_str(value.get())
                         .map_err(|_| fault(self.place, "has a bad `allOf`"))?;
+                    node.merging = true;
                     for branch in branches {
                         self.descend(branch.get(), node, depth)?;
                     }
                 }
-                "$ref" => self.refer(value, node, depth)?,
+                "$ref" => {
+                    let alone = !node.merging && fields.rest().all(|(name, _)| name.starts_with('$'));
+                    self.refer(value, node, depth, alone)?;
+                }
                 "enum" => gather_choices(serde_json::from_str(value.get()).unwrap_or_default(), node),
                 "const" => gather_choices(serde_json::from_str(value.get()).into_iter().collect(), node),
                 "items" => node.items = Some(value),
@@ -198,12 +207,21 @@ impl<'a> Converter<'a> {
         self.gather(text, node, depth + 1)
     }
 
-    fn refer(&mut self, value: &RawValue, node: &mut Node<'a>, depth: usize) -> Result<(), Fault> {
+    /// JSON Schema form: a `$ref` that stands alone is kept. Gemini takes nothing beside it, so one with
+    /// company is inlined, unless it is recursive: then the company is dropped.
+    fn refer(
+        &mut self,
+        value: &RawValue,
+        node: &mut Node<'a>,
+        depth: usize,
+        alone: bool,
+    ) -> Result<(), Fault> {
         let target: String = serde_json::from_str(value.get())
             .map_err(|_| fault(self.place, "has a `$ref` that is not a string"))?;
         let rewritten = target.replacen("#/definitions/", "#/$defs/", 1);
         let direct = rewritten.strip_prefix("#/$defs/").is_some_and(|name| !name.contains('/'));
-        if self.form == Form::Json && (direct || target == "#") {
+        let keeps = alone || target == "#" || self.open.contains(&target);
+        if self.form == Form::Json && (direct || target == "#") && keeps {
             node.reference = Some(rewritten);
             return Ok(());
         }
@@ -224,6 +242,10 @@ impl<'a> Converter<'a> {
         let mut object = Object::new();
         if let Some(reference) = &node.reference {
             object.put("$ref", reference);
+            if node.defs.is_some() {
+                self.write_defs(node, depth, &mut object)?;
+            }
+            return Ok(object.finish());
         }
         let only_branch = node.any_of.len() == 1 && node.types.is_empty() && node.properties.is_empty();
         if self.form == Form::OpenApi
@@ -351,6 +373,10 @@ impl<'a> Converter<'a> {
             }
             _ => {}
         }
+        self.write_defs(node, depth, object)
+    }
+
+    fn write_defs(&mut self, node: &Node<'a>, depth: usize, object: &mut Object) -> Result<(), Fault> {
         if self.form == Form::Json
             && let Some(defs) = node.defs
         {

@@ -3,6 +3,8 @@
 #[path = "decode_messages.rs"]
 mod messages;
 
+pub(super) use messages::thinking_text;
+
 use super::OWN;
 use crate::scan::{Bad, Cursor, Kind};
 use domain::{

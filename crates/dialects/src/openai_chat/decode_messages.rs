@@ -374,13 +374,7 @@ pub(in crate::openai_chat) fn thinking_text(object: &Members) -> Option<String> 
     }
 }
 
-fn media_part(
-    from: usize,
-    kind: &str,
-    mut object: Members,
-    block: &Raw,
-    index: u32,
-) -> Result<Part, Bad> {
+fn media_part(from: usize, kind: &str, mut object: Members, block: &Raw, index: u32) -> Result<Part, Bad> {
     let mut bag = Bag::new();
     let inner = object.remove(kind);
     put_rest(&mut bag, "", &object);
@@ -415,11 +409,9 @@ fn media_part(
         _ => {
             let name = text_of(&mut inner, "filename").map(Into::into);
             match (text_of(&mut inner, "file_id"), text_of(&mut inner, "file_data")) {
-                (Some(id), None) => PartKind::Document(Media {
-                    source: MediaSource::FileId(id.into()),
-                    mime: None,
-                    name,
-                }),
+                (Some(id), None) => {
+                    PartKind::Document(Media { source: MediaSource::FileId(id.into()), mime: None, name })
+                }
                 (None, Some(data)) => {
                     let media = media_of_url(data, &mut bag);
                     PartKind::Document(Media { name, ..media })

@@ -35,8 +35,10 @@ pub(super) fn decode(status: u16, body: &[u8]) -> WireError {
         .filter_map(|name| inner.get(name).and_then(word))
         .find(|word| word != "error" && word != "null")
         .or_else(|| value.get("error_type").and_then(word));
-    let also = ["type", "status"].iter().filter_map(|name| inner.get(name)?.as_str()).collect::<Vec<_>>().join(" ");
-    let filter = inner.get("innererror").and_then(|e| e.get("code")).and_then(Value::as_str).unwrap_or_default();
+    let also =
+        ["type", "status"].iter().filter_map(|name| inner.get(name)?.as_str()).collect::<Vec<_>>().join(" ");
+    let filter =
+        inner.get("innererror").and_then(|e| e.get("code")).and_then(Value::as_str).unwrap_or_default();
     let message = message_of(inner).or_else(|| message_of(value));
     let words = format!("{} {also} {filter}", code.as_deref().unwrap_or_default()).to_ascii_lowercase();
     let numeric = inner.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
@@ -108,7 +110,12 @@ fn kind(status: u16, codes: &str, words: &str) -> WireErrorKind {
         return WireErrorKind::ContextLength;
     }
     if code(&["insufficient_quota", "billing", "payment_required"])
-        || says(&["exceeded your current quota", "specified api usage limits", "insufficient credit", "insufficient balance"])
+        || says(&[
+            "exceeded your current quota",
+            "specified api usage limits",
+            "insufficient credit",
+            "insufficient balance",
+        ])
         || status == 402
     {
         return WireErrorKind::Quota;
@@ -127,7 +134,9 @@ fn kind(status: u16, codes: &str, words: &str) -> WireErrorKind {
     let names_model = says(&["model", "deployment"]);
     if code(&["model_not_found", "deploymentnotfound", "model_not_available", "model_decommissioned"])
         || (status == 404 && (names_model || code(&["not_found"])))
-        || (status == 400 && says(&["is not a valid model", "does not exist", "was removed on"]) && names_model)
+        || (status == 400
+            && says(&["is not a valid model", "does not exist", "was removed on"])
+            && names_model)
     {
         return WireErrorKind::ModelNotFound;
     }

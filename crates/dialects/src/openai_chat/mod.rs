@@ -23,9 +23,7 @@ mod tests;
 mod types;
 mod writer;
 
-use crate::codec::{
-    Codec, Encoded, Envelope, ReplyContext, StreamDecoder, StreamEncoder, Target, WireError,
-};
+use crate::codec::{Codec, Encoded, Envelope, ReplyContext, StreamDecoder, StreamEncoder, Target, WireError};
 use domain::{Call, Dialect, Fault, Reply};
 
 pub use error::stream_error_frame;

@@ -93,7 +93,7 @@ pub(super) fn from_detail(element: &Raw) -> Option<(Reasoning, Bag)> {
 
 fn take_text(object: &mut Map<String, Value>, name: &str) -> Option<String> {
     match object.remove(name) {
-        Some(Value::String(text)) => Some(text),
+        Some(Value::String(text)) if !text.is_empty() => Some(text),
         Some(other) => {
             object.insert(name.to_owned(), other);
             None
@@ -105,6 +105,7 @@ fn take_text(object: &mut Map<String, Value>, name: &str) -> Option<String> {
 /// An item as an element of `reasoning_details`.
 pub(super) fn to_detail(item: &Item, reasoning: &Reasoning) -> Raw {
     let noted = item.bag.get(OWN, DETAIL).map(Raw::value);
+    let noted_detail = noted.is_some();
     let mut object = match noted {
         Some(Value::Object(object)) => object,
         _ => {
@@ -124,11 +125,12 @@ pub(super) fn to_detail(item: &Item, reasoning: &Reasoning) -> Raw {
                 object.insert("data".to_owned(), (*signature.data).into());
             }
         }
+        "reasoning.summary" if noted_detail && reasoning.text.is_empty() => {}
         "reasoning.summary" => {
             object.insert("summary".to_owned(), reasoning.text.clone().into());
         }
         _ => {
-            if !object.contains_key("text") {
+            if !noted_detail || !reasoning.text.is_empty() {
                 object.insert("text".to_owned(), reasoning.text.clone().into());
             }
             if let Some(signature) = &reasoning.signature {

@@ -3,6 +3,8 @@
 #[path = "request_messages.rs"]
 mod messages;
 
+pub(super) use messages::{bag_rest, write_thoughts};
+
 use super::{
     OWN,
     decode::{NULLS, OLD_LIMIT},
@@ -38,7 +40,10 @@ fn refuse_what_cannot_be(call: &Call, target: &Target<'_>) -> Result<(), Fault> 
     };
     let can = target.capabilities;
     if call.options.candidates.is_some_and(|n| n > 1) && !can.candidates {
-        return cannot("The target gives one candidate per call: ask for `n` of 1, or call several times.", "n");
+        return cannot(
+            "The target gives one candidate per call: ask for `n` of 1, or call several times.",
+            "n",
+        );
     }
     if !call.tools.is_empty() && !can.tools {
         return cannot("The target takes no tools: choose another model.", "tools");
@@ -336,7 +341,7 @@ fn write_tool(tool: &Tool, object: &mut Object<'_>) {
 }
 
 /// Writes the members that came as `null`, by the notes whose names begin with `prefix`.
-fn write_nulls(bag: &Bag, prefix: &str, object: &mut Object<'_>, skip: impl Fn(&str) -> bool) {
+pub(super) fn write_nulls(bag: &Bag, prefix: &str, object: &mut Object<'_>, skip: impl Fn(&str) -> bool) {
     let Some(names) = bag.get(OWN, NULLS).and_then(|raw| raw.read::<Vec<String>>().ok()) else { return };
     for name in names {
         if let Some(rest) = name.strip_prefix(prefix)

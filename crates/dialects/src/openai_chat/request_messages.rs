@@ -135,7 +135,7 @@ impl Writer<'_, '_> {
                 }
                 object.put("content", &text);
             }
-            self.turn_rest(turn, object, &["name", "tool_call_id"]);
+            self.turn_rest(turn, object);
         });
     }
 
@@ -160,7 +160,7 @@ impl Writer<'_, '_> {
             self.name(turn, object);
             let as_list = turn.is_some_and(|turn| is_list(&turn.bag));
             self.content(as_list, &message.parts, moved, object);
-            self.turn_rest(turn, object, &["name"]);
+            self.turn_rest(turn, object);
         });
     }
 
@@ -174,18 +174,12 @@ impl Writer<'_, '_> {
         }
     }
 
-    fn assistant<I: std::borrow::Borrow<Item>>(
-        &mut self,
-        turn: Option<&Turn>,
-        items: &[I],
-        list: &mut List<'_>,
-    ) {
+    fn assistant(&mut self, turn: Option<&Turn>, items: &[&Item], list: &mut List<'_>) {
         self.after_tool = false;
-        let items: Vec<&Item> = items.iter().map(std::borrow::Borrow::borrow).collect();
-        let thoughts = self.sendable_thoughts(&items);
+        let thoughts = self.sendable_thoughts(items);
         let mut parts: Vec<&Part> = Vec::new();
         let mut said = false;
-        for item in &items {
+        for item in items {
             match &item.kind {
                 ItemKind::Message(message) => {
                     said = true;
@@ -219,7 +213,7 @@ impl Writer<'_, '_> {
                 object.raw("tool_calls", empty);
             }
             write_thoughts(turn, &thoughts, object);
-            self.turn_rest(turn, object, &["name", "refusal"]);
+            self.turn_rest(turn, object);
         });
     }
 
@@ -257,7 +251,8 @@ impl Writer<'_, '_> {
         });
         let inside: Vec<&Part> = parts.iter().filter(|part| !member(part)).copied().collect();
         let as_list = turn.is_some_and(|turn| is_list(&turn.bag));
-        let absent = turn.and_then(|turn| turn.bag.get(OWN, "$content")).is_some_and(|c| c.text() == "\"none\"");
+        let absent =
+            turn.and_then(|turn| turn.bag.get(OWN, "$content")).is_some_and(|c| c.text() == "\"none\"");
         let thinking: Vec<&Item> =
             thoughts.iter().filter(|item| form(item) == Form::Thinking).copied().collect();
         if !thinking.is_empty() {
@@ -332,7 +327,8 @@ impl Writer<'_, '_> {
                     object.object("input_audio", |inner| {
                         inner.put("data", data);
                         let mime = media.mime.as_deref().unwrap_or("audio/wav");
-                        let format = if mime == "audio/mpeg" { "mp3" } else { mime.trim_start_matches("audio/") };
+                        let format =
+                            if mime == "audio/mpeg" { "mp3" } else { mime.trim_start_matches("audio/") };
                         inner.put("format", format);
                         bag_rest(bag, "input_audio.", inner);
                     });
@@ -413,7 +409,7 @@ impl Writer<'_, '_> {
     }
 
     /// Fields of the message as a whole.
-    fn turn_rest(&mut self, turn: Option<&Turn>, object: &mut Object<'_>, _written: &[&str]) {
+    fn turn_rest(&self, turn: Option<&Turn>, object: &mut Object<'_>) {
         let Some(turn) = turn.filter(|_| self.own) else { return };
         for (name, value) in turn.bag.fields_for(OWN) {
             object.raw(name, value);
@@ -518,9 +514,9 @@ fn url_of(media: &Media, bag: &Bag) -> Option<String> {
 /// Nine letters and digits, the same for the same id: FNV-1a, written to base 62.
 fn short_id(id: &str) -> String {
     const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    let mut hash = id
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let mut hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
     let mut short = String::with_capacity(9);
     for _ in 0..9 {
         let digit = usize::try_from(hash % 62).unwrap_or_default();

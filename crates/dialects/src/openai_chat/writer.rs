@@ -76,6 +76,11 @@ impl<'a> Object<'a> {
         inner.end();
     }
 
+    /// A member that is a list with one element of carried text.
+    pub(super) fn list_of_one(&mut self, name: &str, value: &Raw) {
+        self.list(name, |list| list.raw(value));
+    }
+
     pub(super) fn end(self) {
         self.out.push(b'}');
     }

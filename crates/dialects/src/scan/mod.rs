@@ -54,7 +54,10 @@ impl Bad {
                 format!("The request body is not acceptable JSON: {} ({position}).", self.what)
             }
             (Code::InvalidJson, false) => {
-                format!("The request body is not acceptable JSON: {} in `{}` ({position}).", self.what, place.path)
+                format!(
+                    "The request body is not acceptable JSON: {} in `{}` ({position}).",
+                    self.what, place.path
+                )
             }
             (_, true) => format!("The request body {} ({position}).", self.what),
             (_, false) => format!("`{}` {} ({position}).", place.path, self.what),
@@ -110,14 +113,18 @@ pub fn check(body: &[u8], relevant: &[&str]) -> Result<(), Fault> {
         let mut cursor = Cursor::new(body)?;
         if cursor.peek()? == Kind::Object {
             cursor.object(|cursor, key| match cursor.peek()? {
-                Kind::Object if relevant.contains(&&*key.name) => cursor.object(|c, _| c.skip().map(drop)).map(drop),
-                Kind::Array if relevant.contains(&&*key.name) => cursor.array(|cursor, _| {
-                    if cursor.peek()? == Kind::Object {
-                        cursor.object(|c, _| c.skip().map(drop)).map(drop)
-                    } else {
-                        cursor.skip().map(drop)
-                    }
-                }).map(drop),
+                Kind::Object if relevant.contains(&&*key.name) => {
+                    cursor.object(|c, _| c.skip().map(drop)).map(drop)
+                }
+                Kind::Array if relevant.contains(&&*key.name) => cursor
+                    .array(|cursor, _| {
+                        if cursor.peek()? == Kind::Object {
+                            cursor.object(|c, _| c.skip().map(drop)).map(drop)
+                        } else {
+                            cursor.skip().map(drop)
+                        }
+                    })
+                    .map(drop),
                 _ => cursor.skip().map(drop),
             })?;
         } else {
@@ -344,10 +351,8 @@ impl<'a> Cursor<'a> {
     }
 
     fn node(&mut self) -> Result<(), Bad> {
-        self.nodes_left = self
-            .nodes_left
-            .checked_sub(1)
-            .ok_or(Bad::json(self.at, "more than 100,000 values per MiB"))?;
+        self.nodes_left =
+            self.nodes_left.checked_sub(1).ok_or(Bad::json(self.at, "more than 100,000 values per MiB"))?;
         Ok(())
     }
 

@@ -48,7 +48,7 @@ fn the_place_has_offset_line_column_and_path() {
     let fault = refused(body.as_bytes());
     assert_eq!(
         fault.message,
-        "The request body is not acceptable JSON: a value was expected in `messages[1].contént[0].text` (at byte 64, line 3, column 27)."
+        "The request body is not acceptable JSON: a value was expected in `messages[1].contént[0].text` (at byte 62, line 3, column 27)."
     );
     assert_eq!(fault.param.as_deref(), Some("messages[1].contént[0].text"));
 }
@@ -140,5 +140,6 @@ proptest! {
 }
 
 fn has_duplicate_or_long_number(text: &[u8]) -> bool {
-    check(text, &[]).is_err_and(|fault| fault.message.contains("duplicate") || fault.message.contains("64 char"))
+    check(text, &[])
+        .is_err_and(|fault| fault.message.contains("duplicate") || fault.message.contains("64 char"))
 }

@@ -35,16 +35,24 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 pub type ConnectFault = Fault;
 
 /// Connects.
-pub(super) async fn connect(settings: &ConnectSettings) -> Result<(SendRequest<Full<Bytes>>, Driver), ConnectFault> {
+pub(super) async fn connect(
+    settings: &ConnectSettings,
+) -> Result<(SendRequest<Full<Bytes>>, Driver), ConnectFault> {
     let (host, port) = match &settings.proxy {
         Some(rule) if !rule.bypasses(&settings.host) => (&rule.host, rule.port),
         _ => (&settings.host, settings.port),
     };
-    let mut stream = match tokio::time::timeout(settings.connect_timeout, TcpStream::connect((&**host, port))).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return Err(unreachable_upstream(&error)),
-        Err(_) => return Err(Fault::upstream(Code::UpstreamTimeout, "the provider could not be connected to in time")),
-    };
+    let mut stream =
+        match tokio::time::timeout(settings.connect_timeout, TcpStream::connect((&**host, port))).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return Err(unreachable_upstream(&error)),
+            Err(_) => {
+                return Err(Fault::upstream(
+                    Code::UpstreamTimeout,
+                    "the provider could not be connected to in time",
+                ));
+            }
+        };
     stream.set_nodelay(true).map_err(|error| unreachable_upstream(&error))?;
     if let Some(rule) = settings.proxy.as_ref().filter(|rule| !rule.bypasses(&settings.host)) {
         let tunnel = proxy::tunnel(&mut stream, rule, &settings.host, settings.port);
@@ -57,13 +65,19 @@ pub(super) async fn connect(settings: &ConnectSettings) -> Result<(SendRequest<F
     match &settings.tls {
         None => handshake(stream).await,
         Some(identity) => {
-            let name = ServerName::try_from(settings.host.to_string())
-                .map_err(|error| Fault::upstream(Code::UpstreamTls, "the provider's host name cannot be used with TLS").because(&error.to_string()))?;
+            let name = ServerName::try_from(settings.host.to_string()).map_err(|error| {
+                Fault::upstream(Code::UpstreamTls, "the provider's host name cannot be used with TLS")
+                    .because(&error.to_string())
+            })?;
             let connector = tokio_rustls::TlsConnector::from(Arc::clone(&identity.config));
             match tokio::time::timeout(HANDSHAKE_TIMEOUT, connector.connect(name, stream)).await {
                 Ok(Ok(stream)) => handshake(stream).await,
-                Ok(Err(error)) => Err(Fault::upstream(Code::UpstreamTls, "TLS with the provider failed").because(&error.to_string())),
-                Err(_) => Err(Fault::upstream(Code::UpstreamTimeout, "TLS with the provider did not finish in time")),
+                Ok(Err(error)) => Err(Fault::upstream(Code::UpstreamTls, "TLS with the provider failed")
+                    .because(&error.to_string())),
+                Err(_) => Err(Fault::upstream(
+                    Code::UpstreamTimeout,
+                    "TLS with the provider did not finish in time",
+                )),
             }
         }
     }
@@ -78,7 +92,10 @@ where
         .max_headers(128)
         .handshake(TokioIo::new(stream))
         .await
-        .map_err(|error| Fault::upstream(Code::UpstreamUnreachable, "the connection to the provider failed").because(&error.to_string()))?;
+        .map_err(|error| {
+            Fault::upstream(Code::UpstreamUnreachable, "the connection to the provider failed")
+                .because(&error.to_string())
+        })?;
     Ok((sender, Box::pin(connection)))
 }
 
@@ -86,5 +103,6 @@ where
 const MAX_HEAD: usize = 64 * 1024;
 
 fn unreachable_upstream(error: &std::io::Error) -> ConnectFault {
-    Fault::upstream(Code::UpstreamUnreachable, "the provider could not be reached").because(&error.to_string())
+    Fault::upstream(Code::UpstreamUnreachable, "the provider could not be reached")
+        .because(&error.to_string())
 }

@@ -7,7 +7,7 @@ use http_body::Body;
 use http_body_util::Full;
 use hyper::{body::Incoming, client::conn::http1::SendRequest};
 use std::{
-    future::{Future, poll_fn},
+    future::poll_fn,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -106,7 +106,9 @@ impl AnswerBody {
     }
 
     fn finish(&mut self, cx: &mut Context<'_>, now: Duration) {
-        let Some(Connection { mut sender, driver: Some(mut driver), pool }) = self.connection.take() else { return };
+        let Some(Connection { mut sender, driver: Some(mut driver), pool }) = self.connection.take() else {
+            return;
+        };
         if pool::poll_reusable(&mut sender, &mut driver, cx) {
             pool.give_back(sender, driver, now);
         }

@@ -86,7 +86,11 @@ impl Pool {
     /// # Errors
     /// A fault of the upstream. [`RetryClass::SameAgain`] where a kept connection turned out to be closed
     /// before any byte of an answer came: the same deployment may be tried once more.
-    pub async fn send(self: &Arc<Self>, request: http::Request<Full<Bytes>>, now: Duration) -> Result<Answer, Fault> {
+    pub async fn send(
+        self: &Arc<Self>,
+        request: http::Request<Full<Bytes>>,
+        now: Duration,
+    ) -> Result<Answer, Fault> {
         let (mut sender, mut driver, reused) = match self.take(now) {
             Some(idle) => (idle.sender, idle.driver, true),
             None => {
@@ -159,7 +163,11 @@ impl Pool {
 }
 
 /// Polls a driver and a sender once: ready to keep, or not.
-pub(super) fn poll_reusable(sender: &mut SendRequest<Full<Bytes>>, driver: &mut Driver, cx: &mut Context<'_>) -> bool {
+pub(super) fn poll_reusable(
+    sender: &mut SendRequest<Full<Bytes>>,
+    driver: &mut Driver,
+    cx: &mut Context<'_>,
+) -> bool {
     driver.as_mut().poll(cx).is_pending() && matches!(sender.poll_ready(cx), Poll::Ready(Ok(())))
 }
 
@@ -167,9 +175,12 @@ fn send_fault(error: &hyper::Error, reused: bool) -> Fault {
     let closed = error.is_canceled() || error.is_closed() || error.is_incomplete_message();
     let reset = std::error::Error::source(error)
         .and_then(|cause| cause.downcast_ref::<std::io::Error>())
-        .is_some_and(|cause| matches!(cause.kind(), std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe));
+        .is_some_and(|cause| {
+            matches!(cause.kind(), std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe)
+        });
     let code = if error.is_parse() { Code::UpstreamBadResponse } else { Code::UpstreamUnreachable };
-    let mut fault = Fault::upstream(code, "the connection to the provider broke before an answer came").because(&error.to_string());
+    let mut fault = Fault::upstream(code, "the connection to the provider broke before an answer came")
+        .because(&error.to_string());
     if reused && (closed || reset) {
         fault.retry = RetryClass::SameAgain;
         fault.counts_against_health = false;

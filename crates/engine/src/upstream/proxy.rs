@@ -37,7 +37,9 @@ impl ProxyRule {
             let name = entry.trim_start_matches('.');
             host.eq_ignore_ascii_case(name)
                 || (host.len() > name.len()
-                    && host.get(host.len() - name.len()..).is_some_and(|tail| tail.eq_ignore_ascii_case(name))
+                    && host
+                        .get(host.len() - name.len()..)
+                        .is_some_and(|tail| tail.eq_ignore_ascii_case(name))
                     && host.as_bytes().get(host.len() - name.len() - 1) == Some(&b'.'))
         })
     }
@@ -47,7 +49,12 @@ impl ProxyRule {
 const MAX_ANSWER: usize = 8 * 1024;
 
 /// Asks the proxy behind `stream` for a tunnel to `host:port`.
-pub(super) async fn tunnel(stream: &mut TcpStream, rule: &ProxyRule, host: &str, port: u16) -> std::io::Result<()> {
+pub(super) async fn tunnel(
+    stream: &mut TcpStream,
+    rule: &ProxyRule,
+    host: &str,
+    port: u16,
+) -> std::io::Result<()> {
     let mut request = format!("CONNECT {host}:{port} HTTP/1.1\r\nhost: {host}:{port}\r\n");
     if let Some(value) = &rule.authorization {
         request.push_str("proxy-authorization: ");
@@ -63,7 +70,10 @@ pub(super) async fn tunnel(stream: &mut TcpStream, rule: &ProxyRule, host: &str,
             return Err(std::io::Error::other("the proxy's answer to CONNECT is too long"));
         }
         if stream.read_buf(&mut answer).await? == 0 {
-            return Err(std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "the proxy closed during CONNECT"));
+            return Err(std::io::Error::new(
+                std::io::ErrorKind::UnexpectedEof,
+                "the proxy closed during CONNECT",
+            ));
         }
     }
     let status = answer.get(9..12).and_then(|code| std::str::from_utf8(code).ok()).unwrap_or("");

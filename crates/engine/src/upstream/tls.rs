@@ -70,7 +70,8 @@ impl TlsIdentity {
         use rustls_platform_verifier::BuilderVerifierExt;
 
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()?;
         let extra = settings.ca_bundle.as_deref().map(certificates).transpose()?;
         let builder = match (extra, settings.ca_replaces_system) {
             (Some(roots), true) => {
@@ -103,7 +104,10 @@ impl TlsIdentity {
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let list: Vec<_> = CertificateDer::pem_slice_iter(pem).filter_map(Result::ok).collect();
     if list.is_empty() {
-        return Err(TlsError::Pem { what: "ca_bundle or client_certificate", expected: "CERTIFICATE blocks" });
+        return Err(TlsError::Pem {
+            what: "ca_bundle or client_certificate",
+            expected: "CERTIFICATE blocks",
+        });
     }
     Ok(list)
 }

@@ -20,7 +20,13 @@ use tokio::{
 const NOW: Duration = Duration::from_secs(1);
 
 fn settings(port: u16) -> ConnectSettings {
-    ConnectSettings { host: "127.0.0.1".into(), port, tls: None, proxy: None, connect_timeout: Duration::from_secs(2) }
+    ConnectSettings {
+        host: "127.0.0.1".into(),
+        port,
+        tls: None,
+        proxy: None,
+        connect_timeout: Duration::from_secs(2),
+    }
 }
 
 fn request() -> http::Request<Full<Bytes>> {
@@ -142,7 +148,10 @@ async fn dropping_a_silent_call_closes_the_upstream_within_250_ms() {
             let (mut stream, _) = listener.accept().await.unwrap();
             read_request(&mut stream).await;
             if answers_head {
-                stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n").await.unwrap();
+                stream
+                    .write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n")
+                    .await
+                    .unwrap();
             }
             until_gone(stream, gone).await;
         });
@@ -211,15 +220,18 @@ fn tls_server(listener: TcpListener, own: &(String, String), clients: Option<&Au
     let chain = vec![CertificateDer::from_pem_slice(own.0.as_bytes()).unwrap()];
     let key = PrivateKeyDer::from_pem_slice(own.1.as_bytes()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder =
-        rustls::ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().unwrap();
+    let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .unwrap();
     let config = match clients {
         None => builder.with_no_client_auth().with_single_cert(chain, key).unwrap(),
         Some(authority) => {
             let mut roots = rustls::RootCertStore::empty();
             roots.add(authority.ca.der().clone()).unwrap();
             let verifier =
-                rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+                rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                    .build()
+                    .unwrap();
             builder.with_client_cert_verifier(verifier).with_single_cert(chain, key).unwrap()
         }
     };
@@ -238,13 +250,19 @@ fn tls_server(listener: TcpListener, own: &(String, String), clients: Option<&Au
 }
 
 fn with_tls(port: u16, tls: &TlsSettings) -> ConnectSettings {
-    ConnectSettings { host: "localhost".into(), tls: Some(TlsIdentity::build(tls).unwrap()), ..settings(port) }
+    ConnectSettings {
+        host: "localhost".into(),
+        tls: Some(TlsIdentity::build(tls).unwrap()),
+        ..settings(port)
+    }
 }
 
 #[tokio::test]
 async fn a_private_authority_is_trusted_only_where_the_operator_says_so() {
     let ours = authority();
-    for (replaces, name, works) in [(true, "localhost", true), (false, "localhost", true), (true, "other.example", false)] {
+    for (replaces, name, works) in
+        [(true, "localhost", true), (false, "localhost", true), (true, "other.example", false)]
+    {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         tls_server(listener, &ours.issue(name), None);
@@ -258,7 +276,17 @@ async fn a_private_authority_is_trusted_only_where_the_operator_says_so() {
             true => assert_eq!(result.unwrap(), "secret ok"),
             false => assert_eq!(result.unwrap_err().code, Code::UpstreamTls),
         }
-        let stranger = Pool::new(with_tls(port, &TlsSettings { ca_bundle: Some(authority().ca.pem().into_bytes()), ca_replaces_system: true, ..TlsSettings::default() }), PoolLimits::default());
+        let stranger = Pool::new(
+            with_tls(
+                port,
+                &TlsSettings {
+                    ca_bundle: Some(authority().ca.pem().into_bytes()),
+                    ca_replaces_system: true,
+                    ..TlsSettings::default()
+                },
+            ),
+            PoolLimits::default(),
+        );
         assert_eq!(whole(&stranger).await.unwrap_err().code, Code::UpstreamTls);
     }
 }
@@ -313,14 +341,20 @@ async fn a_proxy_is_asked_for_a_tunnel_and_bypassed_where_no_proxy_says_so() {
             });
         }
     });
-    let tls = TlsSettings { ca_bundle: Some(ours.ca.pem().into_bytes()), ca_replaces_system: true, ..TlsSettings::default() };
+    let tls = TlsSettings {
+        ca_bundle: Some(ours.ca.pem().into_bytes()),
+        ca_replaces_system: true,
+        ..TlsSettings::default()
+    };
     let rule = ProxyRule {
         host: "127.0.0.1".into(),
         port: proxy_port,
         authorization: Some("Basic eDp5".into()),
         no_proxy: Vec::new(),
     };
-    let through = |rule: ProxyRule| Pool::new(ConnectSettings { proxy: Some(rule), ..with_tls(port, &tls) }, PoolLimits::default());
+    let through = |rule: ProxyRule| {
+        Pool::new(ConnectSettings { proxy: Some(rule), ..with_tls(port, &tls) }, PoolLimits::default())
+    };
     assert_eq!(whole(&through(rule.clone())).await.unwrap(), "secret ok");
     assert!(asks.recv().await.unwrap().starts_with(&format!("CONNECT localhost:{port} HTTP/1.1\r\n")));
     let refused = whole(&through(ProxyRule { authorization: None, ..rule.clone() })).await.unwrap_err();

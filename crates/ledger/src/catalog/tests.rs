@@ -94,3 +94,22 @@ fn says_which_line_is_wrong() {
         assert!(catalog.entry("a", "x", "").is_none());
     }
 }
+
+#[test]
+fn the_catalog_of_the_repository_can_be_read() {
+    let catalog = Catalog::parse(include_str!("../../../../catalog/prices.jsonl")).unwrap();
+    catalog.check().unwrap();
+    let now = at("2026-11-21");
+    let price = |provider, model, geo| input(catalog.price(provider, model, now, Tier::Standard, geo));
+    assert_eq!(price("azure", "gpt-6.1-sol", "eu"), Some(2_400_000));
+    assert_eq!(price("azure", "gpt-6.1-sol", "us"), Some(2_200_000));
+    assert_eq!(price("openai", "gpt-6.1-sol", ""), Some(2_000_000));
+    assert_eq!(price("bedrock", "us.anthropic.claude-opus-5-5", "us-east-2"), Some(4_400_000));
+    assert_eq!(price("bedrock", "openai.gpt-oss-120b-1:0", "us-east-2"), Some(150_000));
+    let opus = catalog.capabilities("anthropic", "claude-opus-5-5").unwrap();
+    assert_eq!(opus.reasoning, domain::ReasoningControl::Adaptive);
+    assert!(opus.tools && opus.json_schema && !opus.sampling && !opus.prefill && !opus.forced_tools);
+    let providers = catalog.model("gpt-5.4").into_iter().map(|entry| &*entry.provider);
+    let providers: std::collections::BTreeSet<&str> = providers.collect();
+    assert!(["azure", "bedrock", "openai"].iter().all(|provider| providers.contains(provider)));
+}

@@ -81,8 +81,11 @@ pub(super) fn split(input: &PlaceInput<'_>, host: &Host) -> Split {
     };
     let question = Question { call_class: stateful, ..input.question };
     let state = state_hop(input, &question, host);
-    let inner: Vec<Hop> =
-        question.candidates.iter().filter_map(|candidate| inner_hop(input, &question, candidate.deployment)).collect();
+    let inner: Vec<Hop> = question
+        .candidates
+        .iter()
+        .filter_map(|candidate| inner_hop(input, &question, candidate.deployment))
+        .collect();
     let beside = inner.iter().any(|hop| hop.may && hop.cloud == state.cloud);
     let elsewhere: Vec<&str> = inner.iter().filter(|hop| hop.may).map(|hop| hop.place.as_str()).collect();
     let (verdict, says) = if !state.may {
@@ -91,10 +94,14 @@ pub(super) fn split(input: &PlaceInput<'_>, host: &Host) -> Split {
         let says = format!("The runtime may sit on {}, but no inner call may run anywhere.", state.cloud);
         (SplitVerdict::Refused, says)
     } else if beside {
-        (SplitVerdict::Together, format!("The runtime may sit on {}, and its inner calls beside it.", state.cloud))
+        (
+            SplitVerdict::Together,
+            format!("The runtime may sit on {}, and its inner calls beside it.", state.cloud),
+        )
     } else {
         let only = elsewhere.join(", ");
-        let says = format!("The runtime may sit on {}; each inner call may run only at: {only}.", state.cloud);
+        let says =
+            format!("The runtime may sit on {}; each inner call may run only at: {only}.", state.cloud);
         (SplitVerdict::Split, says)
     };
     Split { verdict, says, state, inner }
@@ -126,10 +133,8 @@ fn inner_hop(input: &PlaceInput<'_>, question: &Question<'_>, deployment: Deploy
     let inner = Question { call_class: CallClass::Stateless, ..*question };
     let permission = (input.lookup)(input.placement.key(&inner, Action::Infer, deployment));
     let availability = facts.availability(question.now);
-    let can = Can::NotOffered {
-        availability,
-        changes: facts.next_change(Attribute::Availability, question.now),
-    };
+    let can =
+        Can::NotOffered { availability, changes: facts.next_change(Attribute::Availability, question.now) };
     let cannot = if availability.offered() { None } else { can.why_not() };
     Some(hop("inference", facts.id.to_string(), facts, &permission, &inner, cannot))
 }

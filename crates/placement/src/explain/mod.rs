@@ -194,7 +194,9 @@ pub fn explain(input: &PlaceInput<'_>, workload: &str, host: Option<&Host>) -> E
 fn line(input: &PlaceInput<'_>, seat: &Seat) -> Line {
     let now = input.question.now;
     let facts = facts_of(input, seat, now);
-    let value = |attribute: Attribute| facts.get(attribute.name()).map_or_else(String::new, |fact| fact.value.clone());
+    let value = |attribute: Attribute| {
+        facts.get(attribute.name()).map_or_else(String::new, |fact| fact.value.clone())
+    };
     let live = (input.live)(seat.deployment);
     let health = match live {
         Live::Up { .. } | Live::Unable => "up",

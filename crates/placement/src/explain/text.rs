@@ -24,14 +24,19 @@ pub fn render_text(explanation: &Explanation) -> String {
         rules(&mut out, &explanation.refused);
     }
     for (title, pick) in [
-        ("WARNED: would be refused, were the rule enforced", (|line| &line.warned) as fn(&Line) -> &Vec<RuleLine>),
+        (
+            "WARNED: would be refused, were the rule enforced",
+            (|line| &line.warned) as fn(&Line) -> &Vec<RuleLine>,
+        ),
         ("OBSERVED: would be refused, were the rule enforced", |line| &line.observed),
     ] {
         let hit: Vec<String> = explanation
             .permitted
             .iter()
             .chain(&explanation.refused)
-            .flat_map(|line| pick(line).iter().map(move |rule| format!("{}: {}", line.deployment, rule.rule.id)))
+            .flat_map(|line| {
+                pick(line).iter().map(move |rule| format!("{}: {}", line.deployment, rule.rule.id))
+            })
             .collect();
         if !hit.is_empty() {
             let _ = writeln!(out, "\n{title}");
@@ -68,7 +73,9 @@ fn head(out: &mut String, explanation: &Explanation) {
         Outcome::PermittedUnavailable => {
             "→ 503 permitted_unavailable: what is permitted is down or saturated".to_owned()
         }
-        Outcome::NotAvailableThere => "→ 404 not_available_there: permitted, but not offered there".to_owned(),
+        Outcome::NotAvailableThere => {
+            "→ 404 not_available_there: permitted, but not offered there".to_owned()
+        }
         Outcome::Unable => "→ 400 unsupported_parameter: nothing permitted can carry this call".to_owned(),
     };
     wrap(out, "", &answer);
@@ -81,7 +88,8 @@ fn head(out: &mut String, explanation: &Explanation) {
 }
 
 fn table(out: &mut String, lines: &[Line]) {
-    let mut rows = vec![["deployment", "cloud", "region", "seller", "operator", "may", "can"].map(str::to_owned)];
+    let mut rows =
+        vec![["deployment", "cloud", "region", "seller", "operator", "may", "can"].map(str::to_owned)];
     for line in lines {
         let cloud = match line.facts.get("cloud") {
             Some(fact) if fact.basis.name() == "declared-by-contract" => format!("{} (declared)", line.cloud),
@@ -130,13 +138,18 @@ fn columns<const N: usize>(out: &mut String, rows: &[[String; N]]) {
 fn rules(out: &mut String, lines: &[Line]) {
     for line in lines {
         for RuleLine { rule, mode } in &line.rules {
-            let head = format!("{} ← {} [{}, binds {}]", line.deployment, rule.id, mode.name(), rule.binds.name());
+            let head =
+                format!("{} ← {} [{}, binds {}]", line.deployment, rule.id, mode.name(), rule.binds.name());
             wrap(out, "  ", &head);
             wrap(out, "      ", &rule.says);
             if rule.file.is_empty() {
                 wrap(out, "      ", &rule.clause);
             } else {
-                wrap(out, "      ", &format!("{}; {} ({}:{})", rule.source, rule.clause, rule.file, rule.line));
+                wrap(
+                    out,
+                    "      ",
+                    &format!("{}; {} ({}:{})", rule.source, rule.clause, rule.file, rule.line),
+                );
             }
         }
     }

@@ -138,7 +138,7 @@ impl FactBook {
                 ranked.push((weight, order, row.dated.clone()));
             }
         }
-        ranked.sort_by(|a, b| (b.0, b.1).cmp(&(a.0, a.1)));
+        ranked.sort_by_key(|(weight, order, _)| std::cmp::Reverse((*weight, *order)));
         flatten(&ranked.into_iter().map(|(_, _, row)| row).collect::<Vec<_>>())
     }
 }
@@ -166,8 +166,7 @@ fn weight(row: &Row, known: &BTreeMap<Attribute, Value>) -> Option<u32> {
 /// Rows in falling order of precedence → rows that do not overlap, sorted by date, neighbours of one fact
 /// joined.
 fn flatten(ranked: &[DatedFact]) -> Vec<DatedFact> {
-    let mut dates: Vec<Timestamp> =
-        ranked.iter().flat_map(|row| [row.from, row.until]).flatten().collect();
+    let mut dates: Vec<Timestamp> = ranked.iter().flat_map(|row| [row.from, row.until]).flatten().collect();
     dates.sort();
     dates.dedup();
     let mut spans: Vec<(Option<Timestamp>, Option<Timestamp>)> = Vec::new();
@@ -209,7 +208,9 @@ fn read_book(reader: &mut Reader<'_>, rows: &mut Vec<Row>) {
                     }
                 }
             }
-            None => reader.wrong(&list.span(), "`fact` must be a list of tables".to_owned(), "write [[fact]]"),
+            None => {
+                reader.wrong(&list.span(), "`fact` must be a list of tables".to_owned(), "write [[fact]]")
+            }
         }
     }
     fields.finish(reader);
@@ -237,12 +238,18 @@ fn read_row<'t>(reader: &mut Reader<'t>, mut fields: Fields<'_, 't>, book_as_of:
         .and_then(|node| reader.instant(node, "as_of"))
         .map_or_else(|| Arc::clone(book_as_of), |date| date.strftime("%Y-%m-%d").to_string().into());
     fields.finish(reader);
-    let (Some(basis), Some(source), Some(confidence)) = (basis, source, confidence) else { return Vec::new() };
+    let (Some(basis), Some(source), Some(confidence)) = (basis, source, confidence) else {
+        return Vec::new();
+    };
     let dated = from.is_some() || until.is_some();
     let mut rows = Vec::new();
     for (attribute, value) in stated {
         if dated && EARLY.contains(&attribute) {
-            reader.wrong(&span, format!("`{attribute}` cannot be dated: other rows match on it"), "leave out from and until");
+            reader.wrong(
+                &span,
+                format!("`{attribute}` cannot be dated: other rows match on it"),
+                "leave out from and until",
+            );
         }
         let fact = Fact { value, basis, source: Arc::clone(&source), as_of: Arc::clone(&as_of), confidence };
         rows.push(Row { attribute, matches: matches.clone(), dated: DatedFact { from, until, fact } });

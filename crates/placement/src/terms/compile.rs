@@ -31,7 +31,8 @@ fn text(row: &Row, info: &RuleInfo) -> String {
     ] {
         let _ = writeln!(out, "@{name}({})", literal(value));
     }
-    let actions: Vec<String> = row.actions.iter().map(|action| format!(r#"Action::"{}""#, action.name())).collect();
+    let actions: Vec<String> =
+        row.actions.iter().map(|action| format!(r#"Action::"{}""#, action.name())).collect();
     let _ = writeln!(out, "forbid (principal, action in [{}], resource)", actions.join(", "));
     let mut when = Vec::new();
     if let Some(from) = row.from {

@@ -11,11 +11,16 @@ use crate::{
     permission::{Action, Finding, Mode, Permission},
 };
 use cedar_policy::{
-    Authorizer, Context, Decision, Entities, Entity, EntityId, EntityTypeName, EntityUid, Policy, PolicySet, Request,
-    Response, RestrictedExpression,
+    Authorizer, Context, Decision, Entities, Entity, EntityId, EntityTypeName, EntityUid, Policy, PolicySet,
+    Request, Response, RestrictedExpression,
 };
 use jiff::Timestamp;
-use std::{collections::HashMap, collections::HashSet, str::FromStr, sync::Arc};
+use std::{
+    collections::HashMap,
+    collections::HashSet,
+    str::FromStr,
+    sync::{Arc, Mutex},
+};
 
 /// One question in full: every attribute resolved. Made from a permission key, or by hand for a host that is
 /// no deployment.
@@ -54,41 +59,25 @@ impl Terms {
     /// What the terms say. Slow (tens of microseconds and up): for a memo's miss, never for each request.
     #[must_use]
     pub fn evaluate(&self, ask: &Ask) -> Permission {
-        let family = ask.get(Attribute::Family);
-        let mut enforced: Vec<&Rule> = Vec::new();
-        let mut advisory: Vec<&Rule> = Vec::new();
-        for rule in self.rules.values() {
-            let concerned = rule.actions.contains(&ask.action)
-                && (rule.families.is_empty() || rule.families.iter().any(|f| family.has(f)));
-            if !concerned {
-                continue;
-            }
-            if rule.mode_at(ask.now) == Mode::Enforce && !rule.notice {
-                enforced.push(rule);
-            } else {
-                advisory.push(rule);
-            }
-        }
         let Some(base) = self.base.get(&ask.action) else {
             return refused(vec![synthetic("no-permit", "No rule permits this action.")]);
+        };
+        let sets = match self.sets_for(ask, base) {
+            Ok(sets) => sets,
+            Err(message) => return refused(vec![policy_error("policy-set", &message)]),
         };
         let (request, entities) = match cedar_request(ask, &self.schema) {
             Ok(both) => both,
             Err(message) => return refused(vec![policy_error("request", &message)]),
         };
-        let (refusing, mut errors) = match decide(base, &enforced, &request, &entities) {
-            Ok(both) => both,
-            Err(message) => return refused(vec![policy_error("policy-set", &message)]),
-        };
+        let (refusing, mut errors) =
+            read(&Authorizer::new().is_authorized(&request, &sets.enforced, &entities));
         let mut permission = Permission::default();
-        if !advisory.is_empty() {
-            match decide(base, &advisory, &request, &entities) {
-                Ok((applying, more)) => {
-                    errors.extend(more);
-                    sort_in(&mut permission, applying.ids.iter().filter_map(|id| self.rules.get(id.as_str())), ask.now);
-                }
-                Err(message) => errors.push(policy_error("policy-set", &message)),
-            }
+        if let Some(advisory) = &sets.advisory {
+            let (applying, more) = read(&Authorizer::new().is_authorized(&request, advisory, &entities));
+            errors.extend(more);
+            let rules = applying.ids.iter().filter_map(|id| self.rules.get(id.as_str()));
+            sort_in(&mut permission, rules, ask.now);
         }
         let mut findings: Vec<Finding> = refusing
             .ids
@@ -103,23 +92,65 @@ impl Terms {
         permission.refused = sorted(findings);
         permission
     }
+
+    /// The policies that can concern a question, by scope (action, family) and by mode at its instant. Made
+    /// once per scope and stretch of modes, and kept: actions, families and mode dates are finite.
+    fn sets_for(&self, ask: &Ask, base: &Policy) -> Result<Arc<Scoped>, String> {
+        let family = ask.get(Attribute::Family);
+        let dates = self.rules.values().flat_map(|rule| &rule.modes).filter_map(|mode| mode.from);
+        let since = dates.filter(|date| *date <= ask.now).max();
+        let key = (ask.action, Arc::from(family.as_word()), since);
+        if let Ok(sets) = self.sets.0.lock()
+            && let Some(found) = sets.get(&key)
+        {
+            return Ok(Arc::clone(found));
+        }
+        let mut enforced = vec![base.clone()];
+        let mut advisory = vec![base.clone()];
+        for rule in self.rules.values() {
+            let concerned = rule.actions.contains(&ask.action)
+                && (rule.families.is_empty() || rule.families.iter().any(|f| family.has(f)));
+            if concerned && rule.mode_at(ask.now) == Mode::Enforce && !rule.notice {
+                enforced.push(rule.policy.clone());
+            } else if concerned {
+                advisory.push(rule.policy.clone());
+            }
+        }
+        let set =
+            |policies: Vec<Policy>| PolicySet::from_policies(policies).map_err(|error| error.to_string());
+        let advisory = if advisory.len() > 1 { Some(set(advisory)?) } else { None };
+        let scoped = Arc::new(Scoped { enforced: set(enforced)?, advisory });
+        if let Ok(mut sets) = self.sets.0.lock()
+            && sets.len() < MAX_SETS
+        {
+            sets.insert(key, Arc::clone(&scoped));
+        }
+        Ok(scoped)
+    }
+}
+
+/// At most this many pairs of policy sets are kept; beyond it they are made anew for each question.
+const MAX_SETS: usize = 4_096;
+
+/// Policy sets by action, family and the last change of any mode.
+#[derive(Debug, Default)]
+pub(crate) struct Sets(Mutex<HashMap<Scope, Arc<Scoped>>>);
+
+/// Action, family, and the last change of any mode before the instant.
+type Scope = (Action, Arc<str>, Option<Timestamp>);
+
+/// The policies of one scope, each set with the base permit.
+#[derive(Debug)]
+struct Scoped {
+    enforced: PolicySet,
+    /// `None` where no such rule concerns the scope.
+    advisory: Option<PolicySet>,
 }
 
 /// What Cedar said: its decision, and the rules that determined it (of a denial, the forbids).
 struct Said {
     permitted: bool,
     ids: Vec<String>,
-}
-
-fn decide(
-    base: &Policy,
-    rules: &[&Rule],
-    request: &Request,
-    entities: &Entities,
-) -> Result<(Said, Vec<Finding>), String> {
-    let policies = rules.iter().map(|rule| rule.policy.clone()).chain([base.clone()]);
-    let set = PolicySet::from_policies(policies).map_err(|error| error.to_string())?;
-    Ok(read(&Authorizer::new().is_authorized(request, &set, entities)))
 }
 
 /// Reads a response. Any error is a finding that refuses: Cedar has skipped the policy.
@@ -135,7 +166,7 @@ fn read(response: &Response) -> (Said, Vec<Finding>) {
         .errors()
         .map(|error| match error {
             cedar_policy::AuthorizationError::PolicyEvaluationError(error) => {
-                policy_error(&error.policy_id().to_string(), &error.to_string())
+                policy_error(error.policy_id().as_ref(), &error.to_string())
             }
         })
         .collect();
@@ -169,7 +200,8 @@ fn refused(findings: Vec<Finding>) -> Permission {
 }
 
 pub(crate) fn policy_error(id: &str, message: &str) -> Finding {
-    let mut finding = synthetic(&format!("policy-error:{id}"), "A policy failed; what cannot be judged is refused.");
+    let mut finding =
+        synthetic(&format!("policy-error:{id}"), "A policy failed; what cannot be judged is refused.");
     if let Some(info) = Arc::get_mut(&mut finding.rule) {
         info.clause = message.into();
     }
@@ -211,8 +243,8 @@ fn cedar_request(ask: &Ask, schema: &cedar_policy::Schema) -> Result<(Request, E
         })
         .collect::<Result<Vec<_>, _>>()?;
     let entities = Entities::from_entities(entities, None).map_err(|error| error.to_string())?;
-    let request =
-        Request::new(principal, action, resource, context, Some(schema)).map_err(|error| error.to_string())?;
+    let request = Request::new(principal, action, resource, context, Some(schema))
+        .map_err(|error| error.to_string())?;
     Ok((request, entities))
 }
 
@@ -231,4 +263,100 @@ fn expressions(ask: &Ask, owner: Owner) -> impl Iterator<Item = (String, Restric
 fn uid(kind: &str, id: &str) -> Result<EntityUid, String> {
     let kind = EntityTypeName::from_str(kind).map_err(|error| error.to_string())?;
     Ok(EntityUid::from_type_name_and_id(kind, EntityId::new(id)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::terms::{PackChoice, sheet::DatedMode};
+    use std::collections::BTreeMap;
+
+    fn terms_with(id: &str, policy: &str, mode: Mode) -> Terms {
+        let head = "[pack]\nid=\"p\"\ntitle=\"P\"\nbinds=\"us\"\nstatus=\"draft\"\nmode=\"enforce\"\n";
+        let rule = "[[rule]]\nid=\"r\"\ntitle=\"R\"\nforbidden={cloud=\"oci\"}\nsource=\"s\"\nclause=\"c\"\n";
+        let text = format!("{head}{rule}");
+        let pack = PackChoice { file: "p.toml", text: &text, mode: None };
+        let mut terms = Terms::compile(&[pack], &BTreeMap::new()).unwrap();
+        let mut info = (**terms.rule("r").unwrap()).clone();
+        info.id = id.into();
+        let rule = Rule {
+            info: Arc::new(info),
+            actions: vec![Action::Infer],
+            families: Vec::new(),
+            modes: vec![DatedMode { mode, from: None }],
+            notice: false,
+            policy: Policy::parse(Some(cedar_policy::PolicyId::new(id)), policy).unwrap(),
+        };
+        terms.rules.insert(id.into(), rule);
+        terms
+    }
+
+    fn ids(permission: &Permission) -> Vec<&str> {
+        permission.refusing_ids().collect()
+    }
+
+    /// A policy that errs when it is evaluated, although it is well typed: the sum overflows.
+    const ERRS: &str = r#"forbid (principal, action, resource) when { 9223372036854775807 + 1 > 0 };"#;
+
+    #[test]
+    fn cedar_skips_a_policy_that_errs_and_we_refuse() {
+        let now = crate::instant::parse("2026-11-21").unwrap();
+        let ask = Ask::new(Action::Infer, now);
+        for mode in [Mode::Enforce, Mode::Warn, Mode::Observe] {
+            let terms = terms_with("broken", ERRS, mode);
+            // Cedar alone permits: the broken forbid is skipped, and only the diagnostics tell.
+            let (request, entities) = cedar_request(&ask, &terms.schema).unwrap();
+            let all =
+                terms.rules.values().map(|rule| rule.policy.clone()).chain(terms.base.values().cloned());
+            let response =
+                Authorizer::new().is_authorized(&request, &PolicySet::from_policies(all).unwrap(), &entities);
+            assert_eq!(response.decision(), Decision::Allow, "Cedar's own decision");
+            assert_eq!(response.diagnostics().errors().count(), 1);
+            // We do not.
+            assert_eq!(ids(&terms.evaluate(&ask)), ["policy-error:broken"], "{mode:?}");
+        }
+    }
+
+    #[test]
+    fn a_missing_attribute_cannot_reach_cedar() {
+        // Reads an attribute that the schema does not know: refused when it is loaded.
+        let policy = r#"forbid (principal, action, resource) when { resource.colour == "red" };"#;
+        let terms = terms_with("colour", policy, Mode::Enforce);
+        assert!(terms.validate().is_err());
+        // And were it loaded, it would err and refuse, not be skipped.
+        let now = crate::instant::parse("2026-11-21").unwrap();
+        assert_eq!(ids(&terms.evaluate(&Ask::new(Action::Infer, now))), ["policy-error:colour"]);
+    }
+
+    #[test]
+    fn without_a_base_permit_nothing_is_permitted() {
+        let now = crate::instant::parse("2026-11-21").unwrap();
+        let mut terms =
+            terms_with("x", "forbid (principal, action, resource) when { false };", Mode::Enforce);
+        assert!(terms.evaluate(&Ask::new(Action::Infer, now)).permits());
+        terms.base.remove(&Action::Infer);
+        assert_eq!(ids(&terms.evaluate(&Ask::new(Action::Infer, now))), ["no-permit"]);
+    }
+
+    #[test]
+    fn dates_stand_in_policies_only_as_comparisons_of_now_with_a_literal() {
+        for text in [
+            include_str!("../../../../terms/microsoft-openai.toml"),
+            include_str!("../../../../terms/eu-residency.toml"),
+            include_str!("../../../../terms/acme-bank.toml"),
+        ] {
+            let pack = PackChoice { file: "p.toml", text, mode: None };
+            let terms = Terms::compile(&[pack], &BTreeMap::new()).unwrap();
+            for rule in terms.rules.values() {
+                let cedar = rule.policy.to_string();
+                for (at, _) in cedar.match_indices("context.now") {
+                    let after = cedar.get(at + "context.now".len()..).unwrap();
+                    assert!(
+                        after.starts_with(" >= datetime(\"") || after.starts_with(" < datetime(\""),
+                        "{cedar}"
+                    );
+                }
+            }
+        }
+    }
 }

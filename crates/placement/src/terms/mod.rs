@@ -97,8 +97,7 @@ impl Rule {
     pub(crate) fn mode_at(&self, now: Timestamp) -> Mode {
         self.modes
             .iter()
-            .filter(|row| row.from.is_none_or(|from| from <= now))
-            .next_back()
+            .rfind(|row| row.from.is_none_or(|from| from <= now))
             .map_or(Mode::Observe, |row| row.mode)
     }
 }
@@ -114,6 +113,7 @@ pub struct Terms {
     reads: BTreeSet<Attribute>,
     data_classes: BTreeSet<Arc<str>>,
     hash: String,
+    sets: evaluate::Sets,
 }
 
 impl Terms {
@@ -153,6 +153,7 @@ impl Terms {
             reads: BTreeSet::new(),
             data_classes: BTreeSet::new(),
             hash: hasher.finalize().to_hex().to_string(),
+            sets: evaluate::Sets::default(),
         };
         for (pack, chosen) in read {
             terms.take_in(pack, chosen)?;
@@ -194,7 +195,14 @@ impl Terms {
                 .find(|clause| clause.attribute == Attribute::Family)
                 .map(|clause| clause.words.clone())
                 .unwrap_or_default();
-            let rule = Rule { info, actions: row.actions.clone(), families, modes, notice: row.notice.is_some(), policy };
+            let rule = Rule {
+                info,
+                actions: row.actions.clone(),
+                families,
+                modes,
+                notice: row.notice.is_some(),
+                policy,
+            };
             self.rules.insert(Arc::clone(&row.id), rule);
         }
         self.packs.push(pack);

@@ -41,16 +41,14 @@ fn sentence(row: &Row) -> String {
     out.push_str(&subject);
     match &row.verdict {
         Verdict::AllowedOnly(clauses) => {
-            out.push_str(" only where ");
-            out.push_str(&all(clauses, true));
+            out.push_str(&format!(" may {} only where {}", verbs(row), all(clauses, true)));
         }
         Verdict::Forbidden(clauses) => {
-            out.push_str(" not where ");
-            out.push_str(&all(clauses, false));
+            out.push_str(&format!(" may not {} where {}", verbs(row), all(clauses, false)));
         }
         Verdict::Notice => {
-            out.push_str(" freely; know that: ");
-            out.push_str(row.notice.as_deref().unwrap_or("").trim_end_matches('.'));
+            let notice = row.notice.as_deref().unwrap_or("").trim_end_matches('.');
+            out.push_str(&format!(" carry a notice: {notice}"));
         }
     }
     if !row.except.is_empty() {
@@ -59,9 +57,7 @@ fn sentence(row: &Row) -> String {
         out.push_str(&exceptions.join(", or where "));
     }
     if let Some(event) = &row.until_event {
-        out.push_str(", and in any case until the event `");
-        out.push_str(event);
-        out.push('`');
+        out.push_str(&format!("; it ends earlier where an operator dates the event `{event}`"));
     }
     out.push('.');
     out
@@ -78,7 +74,7 @@ fn dates(row: &Row) -> String {
     }
 }
 
-/// `stateless calls of workloads whose … to models whose … may be sent`.
+/// `stateless calls of workloads whose … to deployments whose …`.
 fn subject(row: &Row) -> String {
     let class = row.applies_to.iter().find(|clause| clause.attribute == Attribute::Class);
     let mut out = class.map_or_else(String::new, |clause| format!("{} ", list(&clause.written, "or")));
@@ -99,10 +95,12 @@ fn subject(row: &Row) -> String {
             out.push_str(&clauses.join(" and whose "));
         }
     }
-    let verbs: Vec<&str> = row.actions.iter().map(|action| verb(*action)).collect();
-    out.push_str(" may ");
-    out.push_str(&verbs.join(" or "));
     out
+}
+
+fn verbs(row: &Row) -> String {
+    let verbs: Vec<Arc<str>> = row.actions.iter().map(|action| verb(*action).into()).collect();
+    list(&verbs, "or")
 }
 
 const fn verb(action: Action) -> &'static str {
@@ -118,8 +116,13 @@ const fn verb(action: Action) -> &'static str {
 }
 
 fn all(clauses: &[Clause], within: bool) -> String {
-    let conditions: Vec<String> =
-        clauses.iter().map(|clause| format!("the {}", condition(clause, within))).collect();
+    let conditions: Vec<String> = clauses
+        .iter()
+        .map(|clause| match clause.attribute {
+            Attribute::Tags => format!("the workload is marked {}", list(&clause.written, "or")),
+            _ => format!("the {}", condition(clause, within)),
+        })
+        .collect();
     conditions.join(" and ")
 }
 
@@ -138,7 +141,7 @@ fn list(words: &[Arc<str>], joint: &str) -> String {
         .iter()
         .map(|word| match &**word {
             "@eu-eea" => "the EU and the EEA".to_owned(),
-            "openai-proprietary" => "OpenAI's closed models".to_owned(),
+            "openai-proprietary" => "openai-proprietary (OpenAI's closed models)".to_owned(),
             word => word.to_owned(),
         })
         .collect();

@@ -179,7 +179,9 @@ pub fn read(file: &str, text: &str, events: &BTreeMap<String, Timestamp>) -> (Op
                     }
                 }
             }
-            None => reader.wrong(&list.span(), "`rule` must be a list of tables".to_owned(), "write [[rule]]"),
+            None => {
+                reader.wrong(&list.span(), "`rule` must be a list of tables".to_owned(), "write [[rule]]")
+            }
         }
     }
     fields.finish(&mut reader);
@@ -206,7 +208,15 @@ fn read_head<'t>(reader: &mut Reader<'t>, mut fields: Fields<'_, 't>) -> Option<
     });
     let modes = fields.need("mode", reader).map(|node| read_modes(reader, node)).unwrap_or_default();
     fields.finish(reader);
-    Some(Pack { id: id?, title: title?, binds: binds?, status: status?, modes, file: reader.file(), rows: vec![] })
+    Some(Pack {
+        id: id?,
+        title: title?,
+        binds: binds?,
+        status: status?,
+        modes,
+        file: reader.file(),
+        rows: vec![],
+    })
 }
 
 /// `"observe"`, or a list of `{ mode, from }`.
@@ -218,9 +228,8 @@ fn read_modes<'t>(reader: &mut Reader<'t>, node: &Node<'t>) -> Vec<DatedMode> {
     let mut modes = Vec::new();
     for item in list.iter() {
         let Some(mut fields) = reader.fields(item, "a mode") else { continue };
-        let mode = fields
-            .need("mode", reader)
-            .and_then(|node| reader.one_of(node, "mode", &MODES, Mode::by_name));
+        let mode =
+            fields.need("mode", reader).and_then(|node| reader.one_of(node, "mode", &MODES, Mode::by_name));
         let from = fields.take("from").and_then(|node| reader.instant(node, "from"));
         fields.finish(reader);
         modes.extend(mode.map(|mode| DatedMode { mode, from }));
@@ -240,7 +249,8 @@ fn read_row<'t>(
     let id_node = fields.need("id", reader);
     let id = id_node.and_then(|node| {
         let id = reader.text(node, "id")?;
-        let fits = id.len() <= 64 && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        let fits =
+            id.len() <= 64 && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         if !fits || id.starts_with("base-permit") {
             reader.wrong(
                 &node.span(),
@@ -254,7 +264,7 @@ fn read_row<'t>(
     let from = fields.take("from").and_then(|node| reader.instant(node, "from"));
     let until_node = fields.take("until");
     let until = until_node.and_then(|node| reader.instant(node, "until"));
-    reader.in_order(from, until, &until_node.map_or(span.clone(), |node| node.span()));
+    reader.in_order(from, until, &until_node.map_or(span, |node| node.span()));
     let until_event = text(reader, &mut fields, "until_event");
     let event_date = until_event.as_deref().and_then(|event| events.get(event)).copied();
     let (actions, applies_to) = read_applies_to(reader, &mut fields);
@@ -395,7 +405,11 @@ fn read_verdict<'t>(
         && clauses.is_empty()
         && reader.problems.0.is_empty()
     {
-        reader.wrong(&span, "the verdict of the rule names nothing".to_owned(), "name at least one attribute");
+        reader.wrong(
+            &span,
+            "the verdict of the rule names nothing".to_owned(),
+            "name at least one attribute",
+        );
     }
     (Some(verdict), notice)
 }
@@ -414,7 +428,11 @@ fn read_except<'t>(reader: &mut Reader<'t>, fields: &mut Fields<'_, 't>) -> Vec<
         if !clauses.is_empty() {
             all.push(clauses);
         } else if reader.problems.0.len() == before {
-            reader.wrong(&item.span(), "an exception without a condition lifts the whole rule".to_owned(), "");
+            reader.wrong(
+                &item.span(),
+                "an exception without a condition lifts the whole rule".to_owned(),
+                "",
+            );
         }
     }
     all

@@ -66,3 +66,25 @@ impl Windows {
         self.end(self.at(now))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::instant::parse;
+
+    #[test]
+    fn a_boundary_belongs_to_the_window_that_it_opens() {
+        let [a, b] = ["2026-02-27", "2026-04-27"].map(|date| parse(date).unwrap());
+        let windows = Windows::new([b, a, b]);
+        assert_eq!(windows.count(), 3);
+        let before = parse("2026-04-26T23:59:59.999Z").unwrap();
+        assert_eq!((windows.at(before), windows.at(b)), (WindowIndex(1), WindowIndex(2)));
+        assert_eq!((windows.start(WindowIndex(1)), windows.end(WindowIndex(1))), (Some(a), Some(b)));
+        assert_eq!((windows.next(before), windows.next(b)), (Some(b), None));
+        for window in [0, 1, 2].map(WindowIndex) {
+            assert_eq!(windows.inside(window).map(|now| windows.at(now)), Some(window));
+        }
+        assert_eq!(windows.inside(WindowIndex(3)), None);
+        assert_eq!(Windows::default().inside(WindowIndex(0)), Some(Timestamp::UNIX_EPOCH));
+    }
+}

@@ -66,7 +66,7 @@ static DESCRIPTOR: Descriptor = Descriptor {
         "australiaeast",
         "southindia",
     ],
-    bills_cancelled: true,
+    bills_cancelled: false,
     fingerprint: response::FINGERPRINT,
     recordings: &["azure-openai"],
     docs: "https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle",

@@ -28,7 +28,7 @@ static DESCRIPTOR: Descriptor = Descriptor {
     base_url: "https://generativelanguage.googleapis.com",
     fields: &[],
     regions: &[],
-    bills_cancelled: true,
+    bills_cancelled: false,
     fingerprint: response::FINGERPRINT,
     recordings: &["gemini"],
     docs: "https://ai.google.dev/api/generate-content",

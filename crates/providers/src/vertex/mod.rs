@@ -46,7 +46,7 @@ static DESCRIPTOR: Descriptor = Descriptor {
         "europe-west4",
         "asia-southeast1",
     ],
-    bills_cancelled: true,
+    bills_cancelled: false,
     fingerprint: response::FINGERPRINT,
     recordings: &["vertex"],
     docs: "https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",

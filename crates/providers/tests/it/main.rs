@@ -1,5 +1,10 @@
 //! Signatures, held against what botocore computed for the same bytes and time.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a test stops at what is wrong")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test stops at what is wrong"
+)]
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;

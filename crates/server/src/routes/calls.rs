@@ -10,7 +10,10 @@ use serde_json::json;
 pub(super) fn answer(engine: &Engine, caller: &Caller, call: CallId, id: &str) -> Response<Outgoing> {
     let outcomes = id.parse::<CallId>().map(|id| engine.outcomes(caller, id)).unwrap_or_default();
     if outcomes.is_empty() {
-        let fault = Fault::caller(Code::RouteNotFound, "no call of yours with this id is in memory; `cabotage ledger show --call` reads the journal");
+        let fault = Fault::caller(
+            Code::RouteNotFound,
+            "no call of yours with this id is in memory; `cabotage ledger show --call` reads the journal",
+        );
         return answer::fault(Dialect::OpenAiChat, call, &fault, None);
     }
     let attempts: Vec<_> = outcomes

@@ -40,7 +40,9 @@ pub(super) async fn answer(
             Some(relayed) => {
                 let mut response = Response::new(Outgoing::whole(relayed.body));
                 *response.status_mut() = relayed.status;
-                response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                response
+                    .headers_mut()
+                    .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
                 answer::own_headers(response.headers_mut(), &refused.head);
                 response
             }
@@ -48,7 +50,8 @@ pub(super) async fn answer(
         },
         Ok(mut reply) => {
             let id = format!("chatcmpl-{:032x}", call.bits());
-            let context = ReplyContext { id: &id, model: Some(&requested), created: reply.created, include_usage };
+            let context =
+                ReplyContext { id: &id, model: Some(&requested), created: reply.created, include_usage };
             let (body, content_type) = match reply.body {
                 AnswerBody::Whole(WholeReply::Bytes(bytes)) => (Outgoing::whole(bytes), "application/json"),
                 AnswerBody::Whole(WholeReply::Reply(whole)) => {
@@ -57,7 +60,8 @@ pub(super) async fn answer(
                     (Outgoing::whole(encoded.body.into()), "application/json")
                 }
                 AnswerBody::Stream(stream) => {
-                    let encoder = stream.yields_events().then(|| dialects::codec(DIALECT).stream_encoder(&context));
+                    let encoder =
+                        stream.yields_events().then(|| dialects::codec(DIALECT).stream_encoder(&context));
                     (Outgoing::stream(stream, encoder, received.buffered), "text/event-stream; charset=utf-8")
                 }
             };

@@ -4,6 +4,9 @@
 use domain::{CallId, record::Record};
 use std::collections::BTreeMap;
 
+/// The kind of the notice about a call that ended between two attempts.
+pub(super) const RECOVERED: &str = "recovered-unknown";
+
 /// Attempts whose end is not on record, and calls that stand between two attempts.
 pub(super) struct OpenAttempts {
     attempts: BTreeMap<(u128, u16), Open>,
@@ -47,6 +50,13 @@ impl OpenAttempts {
                 }
             }
             Record::Refusal(refusal) => self.close_between(refusal.call.bits()),
+            // A recovery has noted the call's end: its text begins with the call's id.
+            Record::Notice(notice) if &*notice.kind == RECOVERED => {
+                let call = notice.text.split(' ').next().and_then(|word| word.parse::<CallId>().ok());
+                if let Some(call) = call {
+                    self.close_between(call.bits());
+                }
+            }
             Record::Decision(_) | Record::Notice(_) => {}
         }
     }

@@ -193,9 +193,12 @@ impl Reader {
     /// Looks for a whole frame with a later sequence number behind bytes that are none. Where there is none, the
     /// bytes are a torn tail, and the position stays before them.
     fn resynchronise(&mut self) -> io::Result<Next> {
-        while self.fill(self.buffer.len().saturating_sub(self.start) + CHUNK)? {}
-        let bytes = self.buffer.get(self.start..).unwrap_or_default();
-        let mut at = 1;
+        // Read again from the position: the frame may have been in the making a moment ago.
+        self.buffer.clear();
+        self.start = 0;
+        while self.fill(self.buffer.len() + CHUNK)? {}
+        let bytes = self.buffer.as_slice();
+        let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             let Some(candidate) = rest.iter().position(|byte| *byte == frame::MAGIC) else { break };
             at += candidate;

@@ -3,9 +3,7 @@
 use domain::{
     CallId, Code, DecisionId, Usage, UsageSource,
     money::PicoDollars,
-    record::{
-        AttemptRecord, CostBasis, DecisionRecord, Outcome, OutcomeRecord, Record, RefusalRecord, ServedBy,
-    },
+    record::{AttemptRecord, CostBasis, Outcome, OutcomeRecord, Record, RefusalRecord, ServedBy},
 };
 
 pub(crate) const MINUTE_US: i64 = 60_000_000;
@@ -56,8 +54,4 @@ pub(crate) fn refusal(call: u128) -> Record {
         decision: Some(DecisionId(7)),
         code: Code::PlacementRefused,
     })
-}
-
-pub(crate) fn decision(id: u64) -> Record {
-    Record::Decision(DecisionRecord { id: DecisionId(id), body: "{\"permitted\":[]}".into() })
 }

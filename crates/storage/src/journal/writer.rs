@@ -4,7 +4,7 @@ use super::{
     Durability, JournalSettings, OpenError,
     decisions::Decisions,
     frame,
-    open_attempts::OpenAttempts,
+    open_attempts::{OpenAttempts, RECOVERED},
     recover::{self, Recovery},
     segment::{self, Header},
 };
@@ -162,7 +162,7 @@ impl FileJournal {
             if *between {
                 // The attempt has its outcome; what never came is the next one.
                 let text = format!("{call} ended between attempt {attempt} and the next");
-                self.append(&notice(now_us, "recovered-unknown", &text))?;
+                self.append(&notice(now_us, RECOVERED, &text))?;
             } else {
                 self.append(&Record::Outcome(unknown_outcome(*call, *attempt, !followed, now_us)))?;
             }
@@ -378,7 +378,10 @@ impl Shared {
         let open = self.open_calls.load(Relaxed).saturating_add(1);
         let reserve = if outcome { 0 } else { open * OUTCOME_ROOM + frame::BYTES_MAX as u64 };
         if !state.bad && state.written + bytes + reserve <= self.settings.segment_bytes {
-            self.broken.store(false, Relaxed);
+            // That an outcome fits in the room set aside for it says nothing about a new call.
+            if !outcome {
+                self.broken.store(false, Relaxed);
+            }
             return Ok(());
         }
         match self.rotate(state) {

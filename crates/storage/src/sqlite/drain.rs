@@ -26,6 +26,8 @@ pub struct DrainerSettings {
     pub batch_max: u32,
     /// How long it sleeps when there is nothing to do.
     pub idle: Duration,
+    /// How long it waits for another connection's lock before it counts an error and tries again.
+    pub busy: Duration,
     /// How long drained segments are kept: what `ledger show --call` can look into. By the time of the records,
     /// so a gateway that is idle deletes nothing.
     pub retention: Duration,
@@ -39,6 +41,7 @@ impl DrainerSettings {
             database: database.into(),
             batch_max: 4096,
             idle: Duration::from_millis(250),
+            busy: Duration::from_secs(5),
             retention: Duration::from_secs(30 * 24 * 3600),
         }
     }
@@ -176,6 +179,7 @@ const POINT_EVERY: u64 = 256 << 10;
 impl Work {
     fn open(journal: FileJournal, settings: DrainerSettings) -> Result<Self, StoreError> {
         let store = LedgerStore::open(&settings.database, journal.log_id())?;
+        store.wait_for_locks(settings.busy)?;
         let reader = Reader::new(journal.dir(), store.position()?);
         let segments = store.segment_times()?.into();
         Ok(Self { journal, store, reader, settings, last_point: (0, 0), newest_us: 0, segments })

@@ -74,12 +74,16 @@ impl LedgerStore {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         schema::migrate(&mut connection)?;
-        connection.execute("INSERT OR IGNORE INTO drain VALUES (1, ?1, 0, 0, 0, 0, 0)", params![log_id])?;
-        let found: String = connection.query_row("SELECT log_id FROM drain", [], |row| row.get(0))?;
-        if found != log_id {
-            return Err(StoreError::OtherLog { found, wanted: log_id.to_owned() });
+        let found: Option<String> =
+            connection.query_row("SELECT log_id FROM drain", [], |row| row.get(0)).optional()?;
+        match found {
+            Some(found) if found != log_id => Err(StoreError::OtherLog { found, wanted: log_id.to_owned() }),
+            Some(_) => Ok(Self { connection }),
+            None => {
+                connection.execute("INSERT INTO drain VALUES (1, ?1, 0, 0, 0, 0, 0)", params![log_id])?;
+                Ok(Self { connection })
+            }
         }
-        Ok(Self { connection })
     }
 
     /// Opens an existing database to read only, beside a gateway that writes it.
@@ -95,6 +99,11 @@ impl LedgerStore {
             return Err(StoreError::Newer { found, known: schema::VERSION });
         }
         Ok(Self { connection })
+    }
+
+    /// How long to wait for another connection's lock.
+    pub(super) fn wait_for_locks(&self, at_most: Duration) -> Result<(), StoreError> {
+        Ok(self.connection.busy_timeout(at_most)?)
     }
 
     /// Up to where the journal has been drained.

@@ -59,7 +59,8 @@ fn assembled(text: &str) -> Value {
             }
             "content_block_delta" => {
                 let (block, delta) = (&mut message["content"][index], &event["delta"]);
-                for (field, name) in [("text", "text"), ("thinking", "thinking"), ("signature", "signature")] {
+                for (field, name) in [("text", "text"), ("thinking", "thinking"), ("signature", "signature")]
+                {
                     if let Some(piece) = delta[field].as_str() {
                         block[name] = json!(format!("{}{piece}", block[name].as_str().unwrap_or("")));
                     }
@@ -94,16 +95,13 @@ fn assembled(text: &str) -> Value {
 
 fn streams() -> Vec<(String, String)> {
     let found = messages().into_iter().filter(|(_, found)| found["response"]["body_kind"] == "sse");
-    found
-        .map(|(name, found)| (name, found["response"]["text"].as_str().expect("text").to_owned()))
-        .collect()
+    found.map(|(name, found)| (name, found["response"]["text"].as_str().expect("text").to_owned())).collect()
 }
 
 #[test]
 fn streams_fold_into_the_whole_answer() {
     for (name, text) in streams() {
-        let events =
-            testkit::read_all(AnthropicMessages.stream_decoder(), text.as_bytes()).expect(&name);
+        let events = testkit::read_all(AnthropicMessages.stream_decoder(), text.as_bytes()).expect(&name);
         testkit::check_order(&events);
         let folded = testkit::fold(&events);
         let whole = assembled(&text);
@@ -116,7 +114,8 @@ fn streams_fold_into_the_whole_answer() {
             // The same arguments, written with other white space.
             for item in reply.candidates.iter_mut().flat_map(|candidate| &mut candidate.items) {
                 if let ItemKind::ToolCall(call) = &mut item.kind {
-                    call.arguments = serde_json::from_str::<Value>(&call.arguments).expect("JSON").to_string();
+                    call.arguments =
+                        serde_json::from_str::<Value>(&call.arguments).expect("JSON").to_string();
                 }
             }
         }
@@ -127,8 +126,7 @@ fn streams_fold_into_the_whole_answer() {
 #[test]
 fn streams_written_again_fold_into_the_same_answer() {
     for (name, text) in streams() {
-        let events =
-            testkit::read_all(AnthropicMessages.stream_decoder(), text.as_bytes()).expect(&name);
+        let events = testkit::read_all(AnthropicMessages.stream_decoder(), text.as_bytes()).expect(&name);
         let mut encoder = AnthropicMessages.stream_encoder(&ReplyContext::default());
         let mut out = Vec::new();
         events.iter().for_each(|event| encoder.push(event, &mut out));

@@ -253,6 +253,13 @@ fn p55_references_are_inlined_or_kept_and_recursion_is_bounded() {
     assert_eq!(declared("gemini-2.0-flash", tree.clone()).unwrap_err().code, Code::InvalidRequest);
     let (tool, _) = declared("gemini-3-flash", tree).unwrap();
     assert_eq!(tool["parametersJsonSchema"]["properties"]["next"], j!({"$ref": "#/$defs/N"}));
+    let beside = j!({"type": "object", "properties": {"a": {"$ref": "#/$defs/A", "description": "mine"}},
+        "$defs": {"A": {"type": "string", "description": "its"}}});
+    let (tool, _) = declared("gemini-3-flash", beside).unwrap();
+    assert_eq!(
+        tool["parametersJsonSchema"]["properties"]["a"],
+        j!({"type": "string", "description": "mine"})
+    );
     let mut bomb = j!({"type": "string"});
     for _ in 0..60 {
         bomb = j!({"type": "array", "items": bomb});

@@ -86,7 +86,9 @@ impl ReplyPeek {
             service_tier: answer.service_tier.0,
             system_fingerprint: answer.system_fingerprint.0,
             usage: answer.usage.map(|usage| usage.normal()),
-            finish: choices.first().and_then(|c| finish::read(c.finish_reason.0.as_deref().unwrap_or_default())),
+            finish: choices
+                .first()
+                .and_then(|c| finish::read(c.finish_reason.0.as_deref().unwrap_or_default())),
             candidates: choices.len(),
         })
     }

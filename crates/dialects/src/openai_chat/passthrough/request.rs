@@ -11,7 +11,7 @@ use domain::{Effort, Fault};
 use std::ops::Range;
 
 /// Most characters of a model's name.
-pub const MAX_MODEL_BYTES: usize = 256;
+pub(super) const MAX_MODEL_BYTES: usize = 256;
 
 /// A request whose bytes were checked and whose envelope was read. The bytes are those that are sent.
 #[derive(Clone, Debug)]
@@ -254,7 +254,8 @@ impl Reader {
         if !messages {
             return Err(Bad::request(start, "lacks `messages`: a list with at least one message"));
         }
-        if let (Some(n), false) = (&self.marks.max_completion_tokens, self.envelope.max_output_tokens.is_some())
+        if let (Some(n), false) =
+            (&self.marks.max_completion_tokens, self.envelope.max_output_tokens.is_some())
         {
             self.envelope.max_output_tokens = Some(n.number);
         }

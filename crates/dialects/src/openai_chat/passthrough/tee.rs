@@ -310,8 +310,7 @@ impl Seen {
             self.usage = Some(usage.normal());
         }
         let choices = chunk.choices.as_deref().unwrap_or_default();
-        let in_choice =
-            choices.iter().any(|c| c.error.0 || c.finish_reason.0.as_deref() == Some("error"));
+        let in_choice = choices.iter().any(|c| c.error.0 || c.finish_reason.0.as_deref() == Some("error"));
         if chunk.error.0 || in_choice || error_event {
             self.failed = Some(error::fault_inside(&error::decode(200, data.as_bytes())));
             return false;

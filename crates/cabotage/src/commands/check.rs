@@ -1,0 +1,99 @@
+//! `cabotage check`: configuration, terms, facts, prices; all errors at once.
+
+use crate::{
+    clock::SystemClock,
+    exit,
+    wiring::{self, Origin, shipped},
+};
+use clap::Args;
+use config::{Checked, Problems};
+use domain::{Clock as _, SnapshotEpoch};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
+
+/// Reads everything and tells all errors at once.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The configuration; without it, what the provider keys in the environment give
+    #[arg(short, long, env = "CABOTAGE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Exit 0 where nothing is wrong, 1 where something is.
+pub(crate) fn run(arguments: &Check) -> anyhow::Result<ExitCode> {
+    let clock = Arc::new(SystemClock::real());
+    let origin = match &arguments.config {
+        Some(file) => Origin::File(file.clone()),
+        None => Origin::environment(clock.as_ref())?,
+    };
+    let sources = shipped::sources(Arc::clone(&clock) as _)?;
+    sources.catalog.check()?;
+    let checked = match origin.check() {
+        Ok(checked) => checked,
+        Err(problems) => {
+            if arguments.json {
+                println!("{}", json(&problems, None));
+            } else {
+                eprintln!("{problems}");
+                eprintln!("\n{}", wiring::problem_count(&problems));
+            }
+            return Ok(ExitCode::from(exit::FAILED));
+        }
+    };
+    let spec = config::build(&checked, &sources, SnapshotEpoch(1))?;
+    let unpriced = spec.deployments.iter().filter(|own| own.prices.at(clock.now()).is_none());
+    let unpriced: Vec<&str> = unpriced.map(|own| own.id.as_str()).collect();
+    if arguments.json {
+        println!("{}", json(&Problems::default(), Some((&checked, &unpriced))));
+    } else {
+        summary(&checked, &unpriced, clock.now());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn summary(checked: &Checked, unpriced: &[&str], now: jiff::Timestamp) {
+    for note in &checked.notes.0 {
+        println!("note: {note}");
+    }
+    let count = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
+    println!(
+        "ok: {}, {}, {}, {}, {}, {}",
+        count(checked.deployments.len(), "deployment"),
+        count(checked.models.len(), "model"),
+        count(checked.workloads.len(), "workload"),
+        count(checked.keys.len(), "key"),
+        count(checked.terms.packs().len(), "pack"),
+        count(checked.terms.rules_at(now).count(), "rule"),
+    );
+    if !unpriced.is_empty() {
+        println!("without a price (tokens are recorded, cost is a gap): {}", unpriced.join(", "));
+    }
+    if let Some(next) = checked.terms.next_boundary(now) {
+        println!("the terms next change at {next}");
+    }
+}
+
+fn json(problems: &Problems, checked: Option<(&Checked, &[&str])>) -> serde_json::Value {
+    let list = |problems: &Problems| -> Vec<serde_json::Value> {
+        let row = |problem: &config::Problem| {
+            serde_json::json!({
+                "file": &*problem.file, "line": problem.line, "column": problem.column,
+                "message": problem.message, "hint": problem.hint,
+            })
+        };
+        problems.0.iter().map(row).collect()
+    };
+    serde_json::json!({
+        "ok": checked.is_some(),
+        "problems": list(problems),
+        "notes": checked.map(|(checked, _)| list(&checked.notes)),
+        "deployments": checked.map(|(checked, _)| checked.deployments.len()),
+        "models": checked.map(|(checked, _)| checked.models.len()),
+        "workloads": checked.map(|(checked, _)| checked.workloads.len()),
+        "keys": checked.map(|(checked, _)| checked.keys.len()),
+        "packs": checked.map(|(checked, _)| checked.terms.packs().len()),
+        "unpriced": checked.map(|(_, unpriced)| unpriced),
+    })
+}

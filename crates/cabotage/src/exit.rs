@@ -1,0 +1,21 @@
+//! What the process says at its end. 0: done; 1: it did not work; 2: the command line is wrong (clap's own);
+//! further codes belong to the command that documents them.
+
+use std::process::ExitCode;
+
+/// It did not work, and the command has already said why.
+pub(crate) const FAILED: u8 = 1;
+
+/// Prints an error with its causes, each on a line.
+pub(crate) fn report(result: anyhow::Result<ExitCode>) -> ExitCode {
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error}");
+            for cause in error.chain().skip(1) {
+                eprintln!("  because: {cause}");
+            }
+            ExitCode::from(FAILED)
+        }
+    }
+}

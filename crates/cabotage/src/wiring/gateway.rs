@@ -1,0 +1,133 @@
+//! A gateway: journal, engine, listeners, on two runtimes. The data plane has its own, so that neither metrics
+//! nor a reload ever takes a thread from a call.
+
+use super::{
+    Origin,
+    journal::Records,
+    reload::{self, Reload},
+    stop,
+};
+use admin::AdminListener;
+use anyhow::{Context as _, anyhow};
+use config::{Checked, Sources};
+use domain::Clock;
+use engine::{Engine, EngineSettings};
+use server::{Listener, ServerSettings};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::watch,
+};
+
+/// How often unused connections to upstreams are looked through.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// A gateway that is ready to serve.
+pub(crate) struct Gateway {
+    /// The engine, with a snapshot in force.
+    pub(crate) engine: Arc<Engine>,
+    /// Where callers are served.
+    pub(crate) data_address: SocketAddr,
+    /// Where administration is served.
+    pub(crate) admin_address: SocketAddr,
+    sources: Arc<Sources>,
+    records: Records,
+    data: (Runtime, Listener),
+    rim: (Runtime, AdminListener),
+}
+
+impl Gateway {
+    /// Opens the journal, puts the snapshot in force, binds both listeners. Nothing is served yet.
+    pub(crate) fn start(checked: &Checked, sources: Arc<Sources>, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        let records = Records::open(&checked.journal, clock.as_ref())?;
+        let engine = Engine::new(EngineSettings {
+            clock,
+            journal: Arc::new(records.journal.clone()),
+            max_buffered: checked.limits.buffered,
+            seed: random()?,
+        });
+        let epoch = engine.load(config::build(checked, &sources, engine.next_epoch())?)?;
+        engine.notice("start", &format!("version {}, snapshot {}", env!("CARGO_PKG_VERSION"), epoch.0));
+        let mut data = Builder::new_multi_thread();
+        if let Some(workers) = checked.limits.workers {
+            data.worker_threads(workers);
+        }
+        let data = data.enable_all().thread_name("data").build().context("the data plane's threads")?;
+        let rim = Builder::new_multi_thread().worker_threads(1).enable_all().thread_name("rim").build()?;
+        let settings = ServerSettings {
+            max_connections: checked.limits.connections,
+            max_body: checked.limits.body,
+            drain: checked.limits.drain,
+            ..ServerSettings::default()
+        };
+        let listener = data.block_on(Listener::bind(checked.listen.data, settings))?;
+        let admin = rim.block_on(AdminListener::bind(checked.listen.admin))?;
+        Ok(Self {
+            data_address: listener.address()?,
+            admin_address: admin.address()?,
+            engine,
+            sources,
+            records,
+            data: (data, listener),
+            rim: (rim, admin),
+        })
+    }
+
+    /// Says where it listens, on standard error.
+    pub(crate) fn announce(&self) {
+        eprintln!("callers:        http://{}/v1", self.data_address);
+        eprintln!("administration: http://{}", self.admin_address);
+    }
+
+    /// Serves until the process is told to stop, then lets calls under way finish, at most for the drain time.
+    pub(crate) fn serve(self, origin: Origin, checked: Checked) -> anyhow::Result<()> {
+        if let Origin::Environment { key: Some(key), .. } = &origin {
+            eprintln!("callers' key:   {key}   (made for this process; set CABOTAGE_KEY to choose one)");
+        }
+        let Self { engine, sources, records, data: (data, listener), rim: (rim, admin), .. } = self;
+        let (stop, stopped) = watch::channel(false);
+        let reload = Reload { origin, engine: Arc::clone(&engine), sources, started_with: reload::Fixed::of(&checked) };
+        rim.spawn(admin.serve(Arc::clone(&engine), until(stopped.clone())));
+        rim.spawn(sweep(Arc::clone(&engine), stopped.clone()));
+        rim.spawn(reload.run(checked.files, stopped.clone()));
+        let serving = data.spawn(listener.serve(Arc::clone(&engine), until(stopped)));
+        let ended = rim.block_on(async {
+            stop::asked().await?;
+            tracing::info!("told to stop; calls under way may finish");
+            engine.notice("drain", "told to stop");
+            let _nobody_listens = stop.send(true);
+            tokio::select! {
+                served = serving => served.map_err(|error| anyhow!("the data plane ended: {error}")),
+                again = stop::asked() => { again?; Err(anyhow!("told to stop twice; calls were cut")) }
+            }
+        });
+        data.shutdown_timeout(Duration::from_millis(200));
+        records.drainer.stop();
+        rim.shutdown_timeout(Duration::from_millis(200));
+        ended
+    }
+}
+
+/// Ends when the process is told to stop.
+async fn until(mut stopped: watch::Receiver<bool>) {
+    // An error means that the sender is gone, and with it the process's main thread.
+    let _gone = stopped.wait_for(|stop| *stop).await;
+}
+
+async fn sweep(engine: Arc<Engine>, stopped: watch::Receiver<bool>) {
+    let mut stop = std::pin::pin!(until(stopped));
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(SWEEP_EVERY) => engine.sweep(),
+            () = &mut stop => return,
+        }
+    }
+}
+
+/// Random bytes from the cryptographic generator of the TLS library.
+pub(super) fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    provider.secure_random.fill(&mut bytes).map_err(|_| anyhow!("the system gives no random numbers"))?;
+    Ok(bytes)
+}

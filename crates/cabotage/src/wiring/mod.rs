@@ -1,0 +1,21 @@
+//! From a checked configuration to a running gateway, and from there to its end.
+
+mod gateway;
+mod journal;
+mod origin;
+mod reload;
+pub(crate) mod shipped;
+mod stop;
+
+pub(crate) use gateway::Gateway;
+pub(crate) use origin::Origin;
+
+use config::Problems;
+
+/// `3 problems`, for the last line.
+pub(crate) fn problem_count(problems: &Problems) -> String {
+    match problems.0.len() {
+        1 => "1 problem".to_owned(),
+        count => format!("{count} problems"),
+    }
+}

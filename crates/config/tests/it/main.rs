@@ -1,0 +1,54 @@
+//! The configuration from outside: a good one, many broken ones with what is said about them, the published
+//! schema, the environment.
+
+mod broken;
+mod environment;
+mod good;
+mod schema;
+
+use config::{Checked, Imagined, Problems, Shipped, Text};
+use std::{path::Path, sync::Arc};
+
+const FACTS: (&str, &str) = ("(shipped) catalog/facts.toml", include_str!("../../../../catalog/facts.toml"));
+const PRICES: &str = include_str!("../../../../catalog/prices.jsonl");
+const PACKS: &[(&str, &str)] = &[
+    ("microsoft-openai", include_str!("../../../../terms/microsoft-openai.toml")),
+    ("eu-residency", include_str!("../../../../terms/eu-residency.toml")),
+];
+
+/// Variables and files that the tests' configurations may name.
+fn around() -> Imagined {
+    let mut around = Imagined::default();
+    for (name, value) in [
+        ("OPENAI_API_KEY", "sk-canary-openai"),
+        ("AZURE_KEY", "canary-azure"),
+        ("GATEWAY_KEY", "sk-canary-gateway-0123456789"),
+        ("OTHER_KEY", "sk-canary-other-0123456789"),
+        ("PROXY_AUTH", "canary:proxy"),
+        ("EMPTY", "  "),
+    ] {
+        around.variables.insert(name.to_owned(), value.to_owned());
+    }
+    for (path, text) in [
+        ("etc/secret.txt", "sk-canary-file-0123456789\n"),
+        ("etc/two-lines.txt", "sk-canary-one\nsk-canary-two\n"),
+        ("etc/not.pem", "no block in here"),
+        ("etc/terms/acme-bank.toml", include_str!("../../../../terms/acme-bank.toml")),
+        ("etc/terms/README.md", "not a pack"),
+        ("etc/broken-terms/house.toml", "[pack]\nid = \"house\"\ntitel = \"Ours\"\n"),
+        ("etc/own-facts.toml", "as_of = 2026-11-01\n[[fact]]\nof = { provider = \"openai\" }\nsays = { retention = \"never\" }\n"),
+    ] {
+        around.files.insert(path.into(), text.as_bytes().to_vec());
+    }
+    around
+}
+
+fn check(text: &str) -> Result<Checked, Problems> {
+    let shipped = Shipped { facts: FACTS, packs: PACKS };
+    config::check(Text { file: Path::new("etc/cabotage.toml"), text }, shipped, &around())
+}
+
+fn sources() -> config::Sources {
+    let clock = domain::ManualClock::at("2026-11-21T12:00:00Z".parse().unwrap());
+    config::Sources::new(ledger::Catalog::parse(PRICES).unwrap(), Arc::new(clock))
+}

@@ -1,0 +1,8 @@
+//! Black-box tests of the data plane: the real listener and engine, simulated clouds, a journal in memory. What the
+//! clouds saw, by their own journal, is the oracle.
+
+mod bad_input;
+mod cancel;
+mod chat;
+mod failover;
+mod gateway;
