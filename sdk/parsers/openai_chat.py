@@ -100,7 +100,8 @@ def of_completion(completion: ChatCompletion) -> dict[str, Any]:
                 tool_from_text(call.id, function.name if function else None, function.arguments if function else None)
             )
         old = message.function_call if message else None
-        if old:
+        # Snowflake writes every member, empty where there is nothing to say.
+        if old and (old.name or old.arguments):
             candidate.tools.append(tool_from_text(None, old.name, old.arguments))
         candidates.append(candidate)
     return reply(classed(candidates), usage_of(completion.usage, completion.model_extra or {}))

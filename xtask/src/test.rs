@@ -16,8 +16,8 @@ struct Part {
 
 const PARTS: &[Part] = &[
     Part { name: "format", run: |root| run(cargo(root).args(["fmt", "--all", "--check"])) },
-    Part { name: "invariants", run: crate::tidy::check },
-    Part { name: "catalog", run: |root| crate::catalog::check(root) },
+    Part { name: "invariants", run: crate::tidy::run },
+    Part { name: "catalog", run: |root| run(xtask(root).args(["catalog", "--check"])) },
     Part {
         name: "lints",
         run: |root| run(cargo(root).args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
@@ -53,6 +53,13 @@ pub(crate) fn all(root: &Path, only: Option<&str>) -> Result<()> {
 
 pub(crate) fn cargo(root: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root);
+    command
+}
+
+/// This program once more, for its own tasks.
+fn xtask(root: &Path) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap_or_else(|_| "xtask".into()));
     command.current_dir(root);
     command
 }

@@ -2,7 +2,7 @@
 //! `credentials`, and terms and fleet become one placement.
 
 use crate::checked::{Checked, Deployment, SecretOrigin};
-use domain::{Clock, Secret, SecretNeed, SecretSource, SnapshotEpoch, secret::FixedSecret};
+use domain::{Capabilities, Clock, Secret, SecretNeed, SecretSource, SnapshotEpoch, secret::FixedSecret};
 use engine::{DeploymentSpec, KeySpec, ModelSpec, SnapshotSpec, WorkloadSpec};
 use ledger::{Catalog, PriceRow, PriceSheet};
 use placement::{Attribute, DeploymentFacts, Fleet, Placement, fleet::FleetError};
@@ -65,14 +65,18 @@ pub enum BuildError {
 /// # Errors
 /// [`BuildError`] where the fleet is above one of its bounds.
 pub fn build(checked: &Checked, sources: &Sources, epoch: SnapshotEpoch) -> Result<SnapshotSpec, BuildError> {
-    let facts: Vec<DeploymentFacts> = checked.deployments.iter().map(|deployment| {
-        checked.facts.describe(&placement::DeploymentSpec {
-            id: deployment.id.clone(),
-            provider: deployment.endpoint.provider().descriptor().id.into(),
-            model: deployment.model.clone(),
-            stated: deployment.stated.clone(),
+    let facts: Vec<DeploymentFacts> = checked
+        .deployments
+        .iter()
+        .map(|deployment| {
+            checked.facts.describe(&placement::DeploymentSpec {
+                id: deployment.id.clone(),
+                provider: deployment.endpoint.provider().descriptor().id.into(),
+                model: deployment.model.clone(),
+                stated: deployment.stated.clone(),
+            })
         })
-    }).collect();
+        .collect();
     let deployments =
         checked.deployments.iter().zip(&facts).map(|(own, facts)| deployment(own, facts, sources)).collect();
     let profiles: Vec<_> = checked.workloads.iter().map(|workload| workload.profile.clone()).collect();
@@ -121,7 +125,7 @@ fn deployment(own: &Deployment, facts: &DeploymentFacts, sources: &Sources) -> D
     };
     DeploymentSpec {
         id: own.id.clone(),
-        capabilities: own.capabilities.over(capabilities.cloned().unwrap_or_default()),
+        capabilities: own.capabilities.over(capabilities.unwrap_or(&Capabilities::default())),
         prices: Arc::new(prices(own, &names, facts, sources)),
         endpoint: own.endpoint.clone(),
         secret,

@@ -2,7 +2,10 @@
 //! stands in the environment or a file is at hand. [`crate::build`] makes the engine's snapshot of it.
 
 use domain::{Capabilities, DeploymentId, KeyId, ModelName, WorkloadId};
-use engine::{Explains, Timeouts, upstream::{ProxyRule, TlsSettings}};
+use engine::{
+    Explains, Timeouts,
+    upstream::{ProxyRule, TlsSettings},
+};
 use placement::{FactBook, Problems, Terms, WorkloadProfile, facts::Stated};
 use secrecy::SecretString;
 use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -46,7 +49,10 @@ pub struct Listen {
 impl Default for Listen {
     /// Ports 8080 and 8081 of this machine alone.
     fn default() -> Self {
-        Self { data: SocketAddr::from(([127, 0, 0, 1], 8080)), admin: SocketAddr::from(([127, 0, 0, 1], 8081)) }
+        Self {
+            data: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            admin: SocketAddr::from(([127, 0, 0, 1], 8081)),
+        }
     }
 }
 
@@ -164,8 +170,9 @@ pub struct CapabilityChanges {
 impl CapabilityChanges {
     /// `base` with the changes laid over it.
     #[must_use]
-    pub fn over(&self, base: Capabilities) -> Capabilities {
-        let [tools, parallel, forced, vision, documents, schema, logprobs, sampling, candidates, prefill] = self.flags;
+    pub fn over(&self, base: &Capabilities) -> Capabilities {
+        let [tools, parallel, forced, vision, documents, schema, logprobs, sampling, candidates, prefill] =
+            self.flags;
         Capabilities {
             tools: tools.unwrap_or(base.tools),
             parallel_tools: parallel.unwrap_or(base.parallel_tools),

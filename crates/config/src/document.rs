@@ -77,6 +77,11 @@ impl<'t> Document<'t> {
         &self.root
     }
 
+    /// True where the file says something of this name, right or wrong.
+    pub(crate) fn mentions(&self, name: &str) -> bool {
+        self.root.get_ref().contains_key(name)
+    }
+
     /// Notes a problem at a span.
     pub(crate) fn wrong(&mut self, span: &Range<usize>, message: impl Into<String>, hint: impl Into<String>) {
         let problem = self.problem(span, message.into(), hint.into());
@@ -84,7 +89,12 @@ impl<'t> Document<'t> {
     }
 
     /// Notes a problem at a value; where the value is missing, at the nearest table around it.
-    pub(crate) fn wrong_at(&mut self, path: &[Step<'_>], message: impl Into<String>, hint: impl Into<String>) {
+    pub(crate) fn wrong_at(
+        &mut self,
+        path: &[Step<'_>],
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
         let span = self.span(path);
         self.wrong(&span, message, hint);
     }
@@ -138,7 +148,10 @@ impl<'t> Document<'t> {
 /// A hint that names the nearest of the known words, else all of them (at most twenty).
 pub(crate) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
-    if let Some(near) = placement::problem::nearest(word, known.iter().copied()) {
+    // Of a word of three letters, every other one is near.
+    if word.chars().count() > 3
+        && let Some(near) = placement::problem::nearest(word, known.iter().copied())
+    {
         return format!("did you mean `{near}`?");
     }
     match known.len() {

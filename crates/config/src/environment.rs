@@ -13,6 +13,10 @@ use std::{collections::BTreeSet, fmt::Write as _};
 pub const GATEWAY_KEY: &str = "CABOTAGE_KEY";
 /// The variable that names the models to offer, comma separated, in place of the catalog's.
 pub const MODELS: &str = "CABOTAGE_MODELS";
+/// The variable of the callers' address, in place of 127.0.0.1:8080.
+pub const DATA_ADDRESS: &str = "CABOTAGE_DATA_ADDRESS";
+/// The variable of the administration's address, in place of 127.0.0.1:8081.
+pub const ADMIN_ADDRESS: &str = "CABOTAGE_ADMIN_ADDRESS";
 /// Most models of one provider that are taken from the catalog.
 pub const MODELS_PER_PROVIDER_MAX: usize = 48;
 
@@ -36,9 +40,21 @@ pub fn find(around: &dyn Surroundings, catalog: &Catalog, today: Date) -> Found 
     let mut found = Found::default();
     let asked: Vec<String> = around
         .variable(MODELS)
-        .map(|list| list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect())
+        .map(|list| {
+            list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+        })
         .unwrap_or_default();
     found.text.push_str("# Made from the provider keys in the environment.\n");
+    let address = |name: &str| around.variable(name).filter(|value| plain(value));
+    let (data, admin) = (address(DATA_ADDRESS), address(ADMIN_ADDRESS));
+    if data.is_some() || admin.is_some() {
+        found.text.push_str("\n[listen]\n");
+    }
+    for (key, value) in [("data", data), ("admin", admin)] {
+        if let Some(value) = value {
+            let _ = writeln!(found.text, "{key} = \"{value}\"");
+        }
+    }
     let _ = writeln!(found.text, "\n[[key]]\nid = \"environment\"\nsecret = {{ env = \"{GATEWAY_KEY}\" }}");
     for provider in registry::providers() {
         let descriptor = provider.descriptor();
@@ -62,7 +78,11 @@ pub fn find(around: &dyn Surroundings, catalog: &Catalog, today: Date) -> Found 
         found.providers.push(descriptor.id);
         found.deployments += models.len();
         for (name, wire) in models {
-            let _ = writeln!(found.text, "\n[[deployment]]\nprovider = \"{}\"\nmodel = \"{name}\"", descriptor.id);
+            let _ = writeln!(
+                found.text,
+                "\n[[deployment]]\nprovider = \"{}\"\nmodel = \"{name}\"",
+                descriptor.id
+            );
             if wire != name {
                 let _ = writeln!(found.text, "wire_model = \"{wire}\"");
             }
@@ -83,7 +103,8 @@ fn models(catalog: &Catalog, provider: &str, asked: &[String], today: Date) -> V
     let mut seen = BTreeSet::new();
     let mut all: Vec<(String, String)> = Vec::new();
     for entry in known {
-        let wanted = asked.is_empty() || asked.iter().any(|name| **name == *entry.name || **name == *entry.model);
+        let wanted =
+            asked.is_empty() || asked.iter().any(|name| **name == *entry.name || **name == *entry.model);
         if wanted && seen.insert(entry.name.to_string()) {
             all.push((entry.name.to_string(), entry.model.to_string()));
         }
@@ -109,8 +130,12 @@ fn fields(
     let first = key.split('_').next().unwrap_or(key);
     let look = |field: &str| {
         let field = field.to_ascii_uppercase();
-        let names = [format!("{prefix}_{field}"), format!("{first}_{field}"), format!("{first}_DEFAULT_{field}")];
-        names.into_iter().find_map(|name| around.variable(&name)).filter(|value| !value.is_empty() && plain(value))
+        let names =
+            [format!("{prefix}_{field}"), format!("{first}_{field}"), format!("{first}_DEFAULT_{field}")];
+        names
+            .into_iter()
+            .find_map(|name| around.variable(&name))
+            .filter(|value| !value.is_empty() && plain(value))
     };
     let mut fields = Vec::new();
     let endpoint = look("endpoint").map(|value| ("endpoint", format!("\"{value}\"")));

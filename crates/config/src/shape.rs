@@ -19,7 +19,8 @@ pub(crate) fn prune<'t>(document: &mut Document<'t>, schema: &Value) -> Spanned<
     let span = document.root().span();
     let mut table = document.root().get_ref().clone();
     let empty = Map::new();
-    let mut walk = Walk { document, definitions: schema.get("$defs").and_then(Value::as_object).unwrap_or(&empty) };
+    let mut walk =
+        Walk { document, definitions: schema.get("$defs").and_then(Value::as_object).unwrap_or(&empty) };
     walk.table(&mut table, &span, schema, "");
     Spanned::new(span, table)
 }
@@ -45,7 +46,8 @@ impl<'s, 't> Walk<'_, 's, 't> {
             return match fitting {
                 Some(choice) => self.value(node, choice, path),
                 None => {
-                    let wanted: Vec<&str> = choices.iter().map(|choice| wanted(self.resolved(choice))).collect();
+                    let wanted: Vec<&str> =
+                        choices.iter().map(|choice| wanted(self.resolved(choice))).collect();
                     self.type_error(&span, path, &wanted.join(" or "), node.get_ref());
                     false
                 }
@@ -70,7 +72,9 @@ impl<'s, 't> Walk<'_, 's, 't> {
                 }
                 true
             }
-            DeValue::Integer(number) => self.integer(&span, number, schema, path),
+            DeValue::Integer(number) if types(schema).contains(&"integer") => {
+                self.integer(&span, number, schema, path)
+            }
             _ => true,
         }
     }
@@ -91,7 +95,8 @@ impl<'s, 't> Walk<'_, 's, 't> {
                 }
                 None => {
                     let known = properties.into_iter().flat_map(|known| known.keys().map(String::as_str));
-                    let holder = if path.is_empty() { "there is no".to_owned() } else { format!("`{path}` has no") };
+                    let holder =
+                        if path.is_empty() { "there is no".to_owned() } else { format!("`{path}` has no") };
                     let hint = did_you_mean(name, known);
                     self.document.wrong(&key.span(), format!("{holder} `{}`", name.escape_debug()), hint);
                     bad.push(name.to_owned());
@@ -172,7 +177,9 @@ impl<'s, 't> Walk<'_, 's, 't> {
                 false
             }
             () => {
-                let odd = table.keys().find(|key| !["env", "file", "value", "in_clear"].contains(&&**key.get_ref()));
+                let odd = table
+                    .keys()
+                    .find(|key| !["env", "file", "value", "in_clear"].contains(&&**key.get_ref()));
                 let message = match odd {
                     Some(key) => format!("`{path}` has no `{}`", key.get_ref().escape_debug()),
                     None => format!("`{path}` does not say where the secret is"),
@@ -232,7 +239,9 @@ fn choices(schema: &Value) -> Option<Vec<&Value>> {
 fn types(schema: &Value) -> Vec<&str> {
     match schema.get("type") {
         Some(Value::String(one)) => vec![one],
-        Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).filter(|word| *word != "null").collect(),
+        Some(Value::Array(list)) => {
+            list.iter().filter_map(Value::as_str).filter(|word| *word != "null").collect()
+        }
         _ if schema.get("properties").is_some() => vec!["object"],
         _ if words_of(schema).is_some() => vec!["string"],
         _ => Vec::new(),

@@ -52,7 +52,8 @@ mod tests {
         assert_eq!(duration("30d"), Some(Duration::from_hours(720)));
         assert_eq!(size("64 MiB"), Some(64 << 20));
         assert_eq!(size("1GiB"), Some(1 << 30));
-        for bad in ["", "30", "s", "-1s", "1.5s", "1 week", "99999999999999999999s", "18446744073709551615d"] {
+        for bad in ["", "30", "s", "-1s", "1.5s", "1 week", "99999999999999999999s", "18446744073709551615d"]
+        {
             assert_eq!(duration(bad), None, "{bad}");
         }
         for bad in ["64", "64 MB", "MiB", "18446744073709551615GiB"] {

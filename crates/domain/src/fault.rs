@@ -94,7 +94,7 @@ pub enum Code {
     UpstreamError,
     /// 502: the upstream refused our request as malformed; a fault of translation or configuration.
     UpstreamRejected,
-    /// 502: the deployment or its model is gone.
+    /// 404: the deployment or its model is gone, as its host says.
     UpstreamModelUnavailable,
     /// 503: permitted deployments are down or saturated.
     PermittedUnavailable,
@@ -145,7 +145,7 @@ impl Code {
             Self::UpstreamBadResponse => ("upstream_bad_response", 502),
             Self::UpstreamError => ("upstream_error", 502),
             Self::UpstreamRejected => ("upstream_rejected", 502),
-            Self::UpstreamModelUnavailable => ("upstream_model_unavailable", 502),
+            Self::UpstreamModelUnavailable => ("upstream_model_unavailable", 404),
             Self::PermittedUnavailable => ("permitted_unavailable", 503),
             Self::Overloaded => ("overloaded", 503),
             Self::JournalUnavailable => ("journal_unavailable", 503),

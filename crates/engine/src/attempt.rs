@@ -378,7 +378,8 @@ fn weigh(settlement: &mut Settlement, headers: &http::HeaderMap, marks: BodyMark
 /// What a fault tells of the deployment's health.
 pub(crate) fn health_of(fault: &Fault) -> Health {
     match fault.source {
-        Source::Upstream if fault.counts_against_health => Health::Bad(fault.retry_after),
+        // A rate limit is no illness, but while it lasts calls are better placed elsewhere.
+        Source::Upstream if fault.counts_against_health || fault.retry_after.is_some() => Health::Bad(fault.retry_after),
         // It understood the request and said so: it works.
         Source::Caller => Health::Good,
         _ => Health::Unknown,

@@ -77,6 +77,9 @@ pub(crate) struct Opening {
     pub(crate) place: OwnedSemaphorePermit,
 }
 
+/// An upstream that has sent its end mark gets this long to end the body, so that its connection can be kept.
+const CLOSING: Duration = Duration::from_millis(500);
+
 /// How a stream began.
 pub(crate) enum Beginning {
     /// Content is there, or the wait for it is over: hand the stream out.
@@ -189,6 +192,11 @@ impl ReplyStream {
     fn poll_alarm(&mut self, cx: &mut Context<'_>, now: Duration) -> Poll<()> {
         if self.alarm.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
+        }
+        if self.settlement.is_none() {
+            // The answer is complete and booked; the upstream forgot to close.
+            self.body = None;
+            return Poll::Ready(());
         }
         let timeouts = &self.deployment.timeouts;
         let idle = if self.content { timeouts.idle_content } else { timeouts.first_content };
@@ -350,6 +358,7 @@ impl ReplyStream {
             book_tee(tee, &mut settlement);
         }
         settlement.done();
+        self.alarm.as_mut().reset(tokio::time::Instant::now() + CLOSING);
     }
 
     /// The answer broke off.

@@ -2,7 +2,7 @@
 
 use crate::body::Outgoing;
 use domain::{CallId, Dialect, Fault, product::header as ours};
-use engine::Head;
+use engine::{Head, Relayed};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
 /// A fault as a whole answer in the caller's dialect.
@@ -18,15 +18,30 @@ pub(crate) fn fault(
         StatusCode::from_u16(fault.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    put(headers, ours::CODE, fault.code.name());
-    if let Some(wait) = fault.retry_after {
-        put(headers, header::RETRY_AFTER.as_str(), &wait.as_millis().div_ceil(1_000).to_string());
-    }
+    fault_headers(headers, fault);
     match head {
         Some(head) => own_headers(headers, head),
         None => call_headers(headers, call),
     }
     response
+}
+
+/// An upstream's own error, handed on as it came: its caller speaks its dialect and the error tells of the request.
+pub(crate) fn relayed(relayed: Relayed, fault: &Fault, head: &Head) -> Response<Outgoing> {
+    let mut response = Response::new(Outgoing::whole(relayed.body));
+    *response.status_mut() = relayed.status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    fault_headers(headers, fault);
+    own_headers(headers, head);
+    response
+}
+
+fn fault_headers(headers: &mut HeaderMap, fault: &Fault) {
+    put(headers, ours::CODE, fault.code.name());
+    if let Some(wait) = fault.retry_after {
+        put(headers, header::RETRY_AFTER.as_str(), &wait.as_millis().div_ceil(1_000).to_string());
+    }
 }
 
 /// The headers that every answer of a call has.

@@ -17,9 +17,13 @@ const MAX_DEPLOYMENTS: usize = 4_096;
 impl Check<'_> {
     pub(super) fn deployments(&mut self, raw: &Raw) -> Vec<Deployment> {
         let base = self.reach(&raw.upstream, &Reached::default(), at!["upstream"]);
-        if raw.deployment.is_empty() {
+        if raw.deployment.is_empty() && !self.document.mentions("deployment") {
             let hint = "add at least: [[deployment]] with provider, model and api_key";
-            self.document.wrong_at(at!["deployment"], "there is no deployment: nothing could be called", hint);
+            self.document.wrong_at(
+                at!["deployment"],
+                "there is no deployment: nothing could be called",
+                hint,
+            );
         }
         if raw.deployment.len() > MAX_DEPLOYMENTS {
             let message = format!("there are more than {MAX_DEPLOYMENTS} deployments");
@@ -55,7 +59,8 @@ impl Check<'_> {
 
     /// Names stand in records, headers and `model@deployment`.
     pub(super) fn name(&mut self, name: &str, list: &'static str, index: usize) {
-        let plain = name.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'@' | b',' | b'=' | b';' | b'"'));
+        let plain =
+            name.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'@' | b',' | b'=' | b';' | b'"'));
         if name.is_empty() || name.len() > 128 || !plain {
             let message = format!("`{}` is not a name", name.escape_debug());
             let hint = "1 to 128 letters, digits and signs, without blanks and without @ , = ; \"";
@@ -75,7 +80,10 @@ impl Check<'_> {
             let ids = registry::providers().map(|provider| provider.descriptor().id);
             let message = format!("`{}` is not a provider", raw.provider.provider.escape_debug());
             let hint = did_you_mean(&raw.provider.provider, ids);
-            let hint = format!("{hint}; any other host with an OpenAI-style API is `openai-compatible` with an `endpoint`");
+            let hint = format!(
+                "{} Any other host with an OpenAI-style API is `openai-compatible` with an `endpoint`",
+                ended(&hint)
+            );
             self.document.wrong_at(at!["deployment", index, "provider"], message, hint);
             return None;
         };
@@ -149,11 +157,19 @@ impl Check<'_> {
         match endpoint.secret_need() {
             SecretNeed::None if raw.api_key.is_none() => Some(SecretOrigin::None),
             SecretNeed::None => {
-                self.document.wrong_at(path, "`api_key` is written and `auth` says that none is needed", "keep one");
+                self.document.wrong_at(
+                    path,
+                    "`api_key` is written and `auth` says that none is needed",
+                    "keep one",
+                );
                 None
             }
             SecretNeed::Key if is_identity => {
-                self.document.wrong_at(path, "`auth` wants a key, not an identity", "leave `auth` out, or name a key");
+                self.document.wrong_at(
+                    path,
+                    "`auth` wants a key, not an identity",
+                    "leave `auth` out, or name a key",
+                );
                 None
             }
             SecretNeed::Key => match &raw.api_key {
@@ -162,7 +178,11 @@ impl Check<'_> {
             },
             _ if raw.api_key.is_none() || is_identity => Some(SecretOrigin::Identity),
             _ => {
-                self.document.wrong_at(path, "`auth` wants an identity, not a key", "write \"identity\" or leave it out");
+                self.document.wrong_at(
+                    path,
+                    "`auth` wants an identity, not a key",
+                    "write \"identity\" or leave it out",
+                );
                 None
             }
         }
@@ -179,7 +199,8 @@ impl Check<'_> {
         let hint = match descriptor.env_keys.first() {
             Some(name) => format!("export {name}=…, or write api_key = {{ env = \"NAME\" }}"),
             None if descriptor.auths.contains(&AuthMethod::None) => {
-                "write api_key = { env = \"NAME\" }, or auth = \"none\" where the host asks for no key".to_owned()
+                "write api_key = { env = \"NAME\" }, or auth = \"none\" where the host asks for no key"
+                    .to_owned()
             }
             None => "write api_key = { env = \"NAME\" }".to_owned(),
         };
@@ -192,7 +213,9 @@ impl Check<'_> {
     fn stated(&mut self, raw: &raw::Deployment, endpoint: Option<&Endpoint>, index: usize) -> Vec<Stated> {
         let mut stated = Vec::new();
         for (name, words) in &raw.facts {
-            let Some(attribute) = Attribute::facts().find(|attribute| attribute.name() == name) else { continue };
+            let Some(attribute) = Attribute::facts().find(|attribute| attribute.name() == name) else {
+                continue;
+            };
             let path = at!["deployment", index, "facts", name.as_str()];
             match Stated::new(attribute, &words.words(), &self.document.source(path)) {
                 Ok(fact) => stated.push(fact),
@@ -222,9 +245,15 @@ impl Check<'_> {
             if descriptor.regions.is_empty() || descriptor.regions.contains(&value) {
                 continue;
             }
-            let Some(near) = placement::problem::nearest(value, descriptor.regions.iter().copied()) else { continue };
+            let Some(near) = placement::problem::nearest(value, descriptor.regions.iter().copied()) else {
+                continue;
+            };
             let message = format!("`{value}` is not among the regions that we know of {}", descriptor.name);
-            self.document.note_at(at!["deployment", index, field], message, format!("did you mean `{near}`?"));
+            self.document.note_at(
+                at!["deployment", index, field],
+                message,
+                format!("did you mean `{near}`?"),
+            );
         }
     }
 
@@ -257,6 +286,11 @@ impl Check<'_> {
             ..ledger::Rates::default()
         })
     }
+}
+
+/// The sentence with its full stop.
+fn ended(sentence: &str) -> String {
+    if sentence.ends_with('?') { sentence.to_owned() } else { format!("{sentence}.") }
 }
 
 /// US dollars per million tokens → pico-dollars per token.

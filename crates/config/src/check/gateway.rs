@@ -35,7 +35,11 @@ impl Check<'_> {
         let address = text.parse().ok();
         if address.is_none() {
             let message = format!("`{}` is not an address", text.escape_debug());
-            self.document.wrong_at(path, message, "write a numeric address and a port, for instance 127.0.0.1:8080");
+            self.document.wrong_at(
+                path,
+                message,
+                "write a numeric address and a port, for instance 127.0.0.1:8080",
+            );
         }
         address
     }
@@ -65,7 +69,8 @@ impl Check<'_> {
     pub(super) fn limits(&mut self, raw: &raw::Limits) -> Limits {
         let usual = Limits::default();
         let body = self.size(raw.body.as_deref(), at!["limits", "body"]).unwrap_or(usual.body);
-        let buffered = self.size(raw.buffered.as_deref(), at!["limits", "buffered"]).unwrap_or(usual.buffered);
+        let buffered =
+            self.size(raw.buffered.as_deref(), at!["limits", "buffered"]).unwrap_or(usual.buffered);
         if buffered < body {
             self.document.wrong_at(
                 at!["limits", "buffered"],
@@ -75,10 +80,18 @@ impl Check<'_> {
         }
         let connections = raw.connections.and_then(|n| usize::try_from(n).ok()).unwrap_or(usual.connections);
         if connections == 0 {
-            self.document.wrong_at(at!["limits", "connections"], "`limits.connections` is 0", "allow at least one");
+            self.document.wrong_at(
+                at!["limits", "connections"],
+                "`limits.connections` is 0",
+                "allow at least one",
+            );
         }
         if raw.workers == Some(0) {
-            self.document.wrong_at(at!["limits", "workers"], "`limits.workers` is 0", "leave it out for one per core");
+            self.document.wrong_at(
+                at!["limits", "workers"],
+                "`limits.workers` is 0",
+                "leave it out for one per core",
+            );
         }
         let drain = self.duration(raw.drain.as_deref(), at!["limits", "drain"]).unwrap_or(usual.drain);
         Limits { body, buffered, connections, drain, workers: raw.workers.map(usize::from) }

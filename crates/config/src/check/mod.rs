@@ -8,13 +8,7 @@ mod secret;
 mod terms;
 mod workload;
 
-use crate::{
-    checked::Checked,
-    document::Document,
-    raw::Raw,
-    schema, shape,
-    surroundings::Surroundings,
-};
+use crate::{checked::Checked, document::Document, raw::Raw, schema, shape, surroundings::Surroundings};
 use placement::Problems;
 use serde::Deserialize as _;
 use std::path::{Path, PathBuf};
@@ -43,7 +37,10 @@ pub struct Text<'a> {
 /// Everything that is wrong with it, its packs and its fact books: file, line, column, what, hint.
 pub fn check(text: Text<'_>, shipped: Shipped<'_>, around: &dyn Surroundings) -> Result<Checked, Problems> {
     let mut document = Document::parse(&text.file.display().to_string(), text.text);
-    let syntax_is_right = document.problems.0.is_empty();
+    // After a syntax error whole tables may be lost or elsewhere: what follows from that is not the user's.
+    if !document.problems.0.is_empty() {
+        return Err(document.problems);
+    }
     let pruned = shape::prune(&mut document, &schema::schema());
     let raw = Raw::deserialize(toml::Deserializer::from(pruned));
     if let Err(error) = &raw
@@ -59,8 +56,7 @@ pub fn check(text: Text<'_>, shipped: Shipped<'_>, around: &dyn Surroundings) ->
         files: vec![text.file.to_path_buf()],
         elsewhere: Problems::default(),
     };
-    // After a syntax error whole tables may be lost: what they would have defined is not "missing".
-    let (true, Ok(raw)) = (syntax_is_right, raw) else { return Err(check.all_problems()) };
+    let Ok(raw) = raw else { return Err(check.all_problems()) };
     let checked = check.everything(&raw);
     match checked {
         Some(checked) if check.document.problems.0.is_empty() && check.elsewhere.0.is_empty() => Ok(checked),

@@ -37,7 +37,10 @@ impl Check<'_> {
                 names.entry(deployment.model.to_string()).or_default().push(deployment.id.clone());
             }
         }
-        names.into_iter().map(|(name, deployments)| Model { name: ModelName::new(&name), deployments }).collect()
+        names
+            .into_iter()
+            .map(|(name, deployments)| Model { name: ModelName::new(&name), deployments })
+            .collect()
     }
 
     fn targets(
@@ -66,7 +69,7 @@ impl Check<'_> {
             let known = raw.deployment.iter().map(|deployment| deployment.provider.model.as_str());
             let key = if model.of.is_some() { "of" } else { "name" };
             let message = format!("no deployment has the model `{}`", of.escape_debug());
-            let hint = format!("{}; or list `deployments`", did_you_mean(of, known));
+            let hint = format!("{} (or list `deployments`)", did_you_mean(of, known));
             self.document.wrong_at(at!["model", index, key], message, hint);
         }
         deployments.iter().filter(|own| own.model.as_str() == of).map(|own| own.id.clone()).collect()
@@ -85,13 +88,18 @@ impl Check<'_> {
             let broken = raw.deployment.iter().any(|deployment| deployment.name.as_ref() == Some(wanted));
             match deployments.iter().find(|deployment| deployment.id.as_str() == wanted) {
                 Some(deployment) if found.contains(&deployment.id) => {
-                    self.document.wrong_at(path, format!("`{wanted}` is listed twice"), "keep one of the two");
+                    self.document.wrong_at(
+                        path,
+                        format!("`{wanted}` is listed twice"),
+                        "keep one of the two",
+                    );
                 }
                 Some(deployment) => found.push(deployment.id.clone()),
                 None if broken => {}
                 None => {
                     let message = format!("there is no deployment `{}`", wanted.escape_debug());
-                    let hint = did_you_mean(wanted, deployments.iter().map(|deployment| deployment.id.as_str()));
+                    let hint =
+                        did_you_mean(wanted, deployments.iter().map(|deployment| deployment.id.as_str()));
                     self.document.wrong_at(path, message, hint);
                 }
             }

@@ -38,7 +38,8 @@ impl Check<'_> {
     /// `raw`, written at `path`, laid over `base`.
     pub(super) fn reach(&mut self, raw: &raw::Reach, base: &Reached, path: &[Step<'_>]) -> Reached {
         let mut reached = base.clone();
-        let to = |tail: &[&'static str]| -> Vec<Step<'static>> { tail.iter().map(|key| Step::Key(key)).collect() };
+        let to =
+            |tail: &[&'static str]| -> Vec<Step<'static>> { tail.iter().map(|key| Step::Key(key)).collect() };
         let place = |tail: &[&'static str]| [path, &to(tail)].concat();
         let times = &raw.timeouts;
         let rows: [(&Option<String>, &mut Duration, &'static str); 4] = [
@@ -85,15 +86,25 @@ impl Check<'_> {
                 rule.authorization = Some(basic(secret.expose_secret()).into());
             }
             (None, Some(_)) => {
-                self.document.wrong_at(&at_auth, "`proxy_auth` stands without a proxy", "add `proxy = \"http://…\"`");
+                self.document.wrong_at(
+                    &at_auth,
+                    "`proxy_auth` stands without a proxy",
+                    "add `proxy = \"http://…\"`",
+                );
             }
             _ => {}
         }
         match (&mut reached.proxy, &raw.no_proxy) {
-            (Some(rule), Some(hosts)) => rule.no_proxy = hosts.iter().map(|host| host.as_str().into()).collect(),
+            (Some(rule), Some(hosts)) => {
+                rule.no_proxy = hosts.iter().map(|host| host.as_str().into()).collect()
+            }
             (None, Some(_)) if raw.proxy.is_none() => {
                 let at = [path, at!["no_proxy"]].concat();
-                self.document.wrong_at(&at, "`no_proxy` stands without a proxy", "add `proxy = \"http://…\"`");
+                self.document.wrong_at(
+                    &at,
+                    "`no_proxy` stands without a proxy",
+                    "add `proxy = \"http://…\"`",
+                );
             }
             _ => {}
         }
@@ -139,7 +150,11 @@ impl Check<'_> {
         };
         if raw.ca_only && raw.ca_file.is_none() {
             let at = [path, at!["ca_only"]].concat();
-            self.document.wrong_at(&at, "`ca_only` stands without `ca_file`: nothing would be trusted", "add `ca_file`");
+            self.document.wrong_at(
+                &at,
+                "`ca_only` stands without `ca_file`: nothing would be trusted",
+                "add `ca_file`",
+            );
             return settings;
         }
         let unread = [
@@ -149,7 +164,11 @@ impl Check<'_> {
         ];
         let all_read = unread.iter().all(|(written, missing)| !(*written && *missing));
         if all_read && let Err(error) = TlsIdentity::build(&settings) {
-            self.document.wrong_at(path, error.to_string(), "the files are PEM: CERTIFICATE and PRIVATE KEY blocks");
+            self.document.wrong_at(
+                path,
+                error.to_string(),
+                "the files are PEM: CERTIFICATE and PRIVATE KEY blocks",
+            );
         }
         settings
     }

@@ -28,7 +28,11 @@ impl Check<'_> {
                 }
             },
             raw::Secret::Clear { value, .. } => {
-                self.document.note_at(path, "a secret stands in this file in clear", "move it to the environment");
+                self.document.note_at(
+                    path,
+                    "a secret stands in this file in clear",
+                    "move it to the environment",
+                );
                 value.0.clone()
             }
         };

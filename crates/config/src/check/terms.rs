@@ -65,7 +65,8 @@ impl Check<'_> {
             let folder = self.path(dir);
             match self.around.list(&folder) {
                 Ok(files) => {
-                    for file in files.iter().filter(|file| file.extension().is_some_and(|ext| ext == "toml")) {
+                    for file in files.iter().filter(|file| file.extension().is_some_and(|ext| ext == "toml"))
+                    {
                         packs.extend(self.pack_file(file));
                     }
                 }

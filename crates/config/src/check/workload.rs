@@ -62,7 +62,7 @@ impl Check<'_> {
     }
 
     pub(super) fn keys(&mut self, raw: &Raw, workloads: &[Workload]) -> Vec<Key> {
-        if raw.key.is_empty() {
+        if raw.key.is_empty() && !self.document.mentions("key") {
             let hint = "add: [[key]] with id = \"me\" and secret = { env = \"CABOTAGE_KEY\" }";
             self.document.wrong_at(at!["key"], "there is no key: nobody could call", hint);
         }
@@ -118,14 +118,19 @@ impl Check<'_> {
             None if raw.workload.is_empty() => Some(WorkloadId::new(DEFAULT)),
             None => {
                 let message = "this `key` has no `workload`";
-                self.document.wrong_at(at!["key", index], message, "add `workload = …`: every call belongs to one");
+                self.document.wrong_at(
+                    at!["key", index],
+                    message,
+                    "add `workload = …`: every call belongs to one",
+                );
                 None
             }
             Some(wanted) => {
                 let found = workloads.iter().find(|workload| workload.profile.id.as_str() == wanted);
                 if found.is_none() {
                     let message = format!("there is no workload `{}`", wanted.escape_debug());
-                    let hint = did_you_mean(wanted, workloads.iter().map(|workload| workload.profile.id.as_str()));
+                    let hint =
+                        did_you_mean(wanted, workloads.iter().map(|workload| workload.profile.id.as_str()));
                     self.document.wrong_at(at!["key", index, "workload"], message, hint);
                 }
                 found.map(|workload| workload.profile.id.clone())

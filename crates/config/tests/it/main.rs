@@ -36,7 +36,10 @@ fn around() -> Imagined {
         ("etc/terms/acme-bank.toml", include_str!("../../../../terms/acme-bank.toml")),
         ("etc/terms/README.md", "not a pack"),
         ("etc/broken-terms/house.toml", "[pack]\nid = \"house\"\ntitel = \"Ours\"\n"),
-        ("etc/own-facts.toml", "as_of = 2026-11-01\n[[fact]]\nof = { provider = \"openai\" }\nsays = { retention = \"never\" }\n"),
+        (
+            "etc/own-facts.toml",
+            "as_of = 2026-11-01\n[[fact]]\nof = { provider = \"openai\" }\nsays = { retention = \"never\" }\n",
+        ),
     ] {
         around.files.insert(path.into(), text.as_bytes().to_vec());
     }

@@ -2,7 +2,7 @@
 
 use super::{
     OWN, error,
-    types::{WireUsage, finish_of},
+    types::{WireUsage, finish_of, waits},
 };
 use crate::{
     object::{Fields, Misfit, note},
@@ -43,18 +43,26 @@ fn read(fields: &mut Fields) -> Result<Reply, Misfit> {
     };
     let blocks = fields.list("content")?.ok_or_else(|| Misfit::new("content", "a list"))?;
     let mut candidate = Candidate::default();
-    let mut output_only = false;
+    let (mut output_only, mut calls, mut waiting) = (false, false, false);
     for (index, raw) in blocks.iter().enumerate() {
         let part = u32::try_from(index).unwrap_or(u32::MAX);
         let (kind, bag, is_output) =
             block(raw).map_err(|misfit| misfit.within(&format!("content[{index}]")))?;
         output_only |= is_output;
+        if matches!(kind, ItemKind::ToolCall(_)) {
+            calls = true;
+            waiting |= waits(Fields::of(raw, "")?.peek("caller"));
+        }
         candidate.items.push(Item { kind, origin: Origin { message: 0, part }, bag });
     }
     let sequence = fields.string("stop_sequence")?;
     if let Some(reason) = fields.string("stop_reason")? {
-        let calls = candidate.items.iter().any(|item| matches!(item.kind, ItemKind::ToolCall(_)));
-        finish_candidate(&mut candidate, &reason, sequence.as_deref(), calls, output_only);
+        let (finish, word) = finish_of(&reason, sequence.as_deref(), waiting);
+        let answered = output_only && !calls && finish == Finish::ToolCalls;
+        candidate.finish = Some(if answered { Finish::Stop } else { finish });
+        if let Some(word) = word {
+            candidate.bag.put(OWN, "$stop_reason", note(word));
+        }
     }
     reply.candidates.push(candidate);
     if let Some(raw) = fields.take("usage") {
@@ -64,21 +72,6 @@ fn read(fields: &mut Fields) -> Result<Reply, Misfit> {
         reply.bag.put(OWN, "$usage", raw);
     }
     Ok(reply)
-}
-
-fn finish_candidate(
-    candidate: &mut Candidate,
-    reason: &str,
-    sequence: Option<&str>,
-    calls: bool,
-    output_only: bool,
-) {
-    let (finish, word) = finish_of(reason, sequence, calls);
-    let answered = output_only && !calls && finish == Finish::ToolCalls;
-    candidate.finish = Some(if answered { Finish::Stop } else { finish });
-    if let Some(word) = word {
-        candidate.bag.put(OWN, "$stop_reason", note(word));
-    }
 }
 
 /// One block as an item; true where it is the answer that came as the input of our own tool.

@@ -5,7 +5,7 @@
 
 use super::{
     OWN, error,
-    types::{WireUsage, finish_of},
+    types::{WireUsage, finish_of, waits},
 };
 use crate::{
     StreamDecoder,
@@ -73,6 +73,7 @@ struct State {
     items: u32,
     held: usize,
     calls_tools: bool,
+    calls_wait: bool,
     answered_by_tool: bool,
     usage: BTreeMap<Box<str>, Raw>,
     stop_reason: Option<String>,
@@ -273,6 +274,7 @@ impl State {
                     (Opened::Message, Kind::Tool { input, came: false, output: true })
                 } else {
                     self.calls_tools = true;
+                    self.calls_wait |= waits(fields.peek("caller"));
                     let opened = Opened::ToolCall { id: id.into(), name: name.into() };
                     (opened, Kind::Tool { input, came: false, output: false })
                 }
@@ -405,7 +407,7 @@ impl State {
         }
         self.over = true;
         if let Some(reason) = self.stop_reason.take() {
-            let (finish, word) = finish_of(&reason, self.stop_sequence.as_deref(), self.calls_tools);
+            let (finish, word) = finish_of(&reason, self.stop_sequence.as_deref(), self.calls_wait);
             let answered = self.answered_by_tool && !self.calls_tools && finish == Finish::ToolCalls;
             if let Some(word) = word {
                 let mut bag = Bag::new();

@@ -1,7 +1,7 @@
 //! Wire values of Anthropic Messages that both directions share: stop reasons and token counts.
 
 use crate::object::Object;
-use domain::{Finish, Usage, UsageSource};
+use domain::{Finish, Raw, Usage, UsageSource};
 use serde::Deserialize;
 
 /// Token counts as the wire says them. `input_tokens` does not include what a cache served.
@@ -78,7 +78,18 @@ pub(crate) fn usage_text(usage: &Usage, tier: Option<&str>) -> String {
     text.finish()
 }
 
-/// A stop reason and, where our class does not determine it, the wire word to note.
+/// Whether a call waits for the caller of the API. One that a server tool made (programmatic tool calling)
+/// may have been answered within the same reply, so it alone does not make `end_turn` a turn of calls.
+pub(super) fn waits(caller: Option<&Raw>) -> bool {
+    #[derive(Deserialize)]
+    struct Caller {
+        r#type: String,
+    }
+    caller.and_then(|raw| raw.read::<Caller>().ok()).is_none_or(|caller| caller.r#type == "direct")
+}
+
+/// A stop reason and, where our class does not determine it, the wire word to note. `calls_tools`: a call
+/// of the reply [`waits`] for the caller.
 pub(super) fn finish_of(
     reason: &str,
     sequence: Option<&str>,

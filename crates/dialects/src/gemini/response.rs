@@ -151,7 +151,8 @@ pub(super) fn call_id(reply: &str, candidate: u32, call: u32, name: &str, argume
 /// back is noted.
 pub(super) fn finish_of(word: &str, has_calls: bool, bag: &mut Bag) -> Finish {
     let finish = match word {
-        "STOP" if has_calls => Finish::ToolCalls,
+        // Google says STOP; hosts that imitate it say FUNCTION_CALL.
+        "STOP" | "FUNCTION_CALL" if has_calls => Finish::ToolCalls,
         "STOP" => Finish::Stop,
         "MAX_TOKENS" => Finish::Length,
         "SAFETY"

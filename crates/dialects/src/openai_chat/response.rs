@@ -287,9 +287,8 @@ pub(super) fn arguments(raw: &RawValue) -> String {
 
 /// A member of a message that says nothing (`null`, `""`, `[]`) is a note, else a field.
 fn quiet_or_field(bag: &mut Bag, name: &str, raw: &RawValue) {
-    let value = Raw::from(raw);
     let prefix = if read_as::<Filled>(raw).0 { "" } else { "$=" };
-    bag.put(OWN, &format!("{prefix}message.{name}"), value.clone());
+    bag.put(OWN, &format!("{prefix}message.{name}"), Raw::from(raw));
     if prefix == "$=" {
         bag.append(OWN, "$quiet", &Raw::from(&serde_json::Value::from(name)));
     }

@@ -1,5 +1,7 @@
 //! Pitfalls that concern this dialect by itself, each by its number, and the small laws.
 
+#![allow(clippy::needless_pass_by_value, reason = "test builders take `json!` values as they are written")]
+
 mod replies;
 mod requests;
 mod streams;

@@ -13,8 +13,8 @@ pub(super) struct Keys<'a> {
 
 impl<'a> Keys<'a> {
     /// False where the key was there already.
-    pub(super) fn insert(&mut self, key: &Cow<'a, str>) -> bool {
-        if self.few.iter().take(self.count).any(|other| **other == **key) || self.more.contains(key) {
+    pub(super) fn insert(&mut self, key: Cow<'a, str>) -> bool {
+        if self.few.iter().take(self.count).any(|other| **other == *key) || self.more.contains(&key) {
             return false;
         }
         match (key, self.few.get_mut(self.count)) {
@@ -23,7 +23,7 @@ impl<'a> Keys<'a> {
                 self.count += 1;
                 true
             }
-            _ => self.more.insert(key.clone()),
+            (key, _) => self.more.insert(key),
         }
     }
 }

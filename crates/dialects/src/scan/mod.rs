@@ -195,7 +195,7 @@ impl<'a> Cursor<'a> {
             loop {
                 let start = self.at;
                 let name = self.key()?;
-                if !keys.insert(&name) {
+                if !keys.insert(name.clone()) {
                     return Err(Bad::json(start, "a duplicate key"));
                 }
                 member(self, Key { name, start })?;

@@ -37,15 +37,7 @@ pub(super) async fn answer(
     let include_usage = active.include_usage();
     match engine.infer(&caller, active).await {
         Err(refused) => match refused.relayed {
-            Some(relayed) => {
-                let mut response = Response::new(Outgoing::whole(relayed.body));
-                *response.status_mut() = relayed.status;
-                response
-                    .headers_mut()
-                    .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-                answer::own_headers(response.headers_mut(), &refused.head);
-                response
-            }
+            Some(relayed) => answer::relayed(relayed, &refused.fault, &refused.head),
             None => answer::fault(DIALECT, call, &refused.fault, Some(&refused.head)),
         },
         Ok(mut reply) => {

@@ -3,7 +3,7 @@
 use super::super::AnthropicMessages;
 use crate::{
     Codec as _, Envelope, Quirks, ReplyContext, Target, WireErrorKind,
-    testkit::{Chat, calls, encoded, target, tool},
+    testkit::{self, Chat, calls, encoded, target, tool},
 };
 use domain::{
     Bag, Call, Capabilities, Code, Dialect, Effort, Fault, Finish, ItemKind, LogprobOptions, Media,
@@ -390,6 +390,31 @@ fn p66_stop_reasons_have_their_class() {
         ("stop_sequence", Finish::StopSequence(None)),
     ] {
         assert_eq!(reply(reason).candidates[0].finish, Some(finish), "{reason}");
+    }
+}
+
+#[test]
+fn end_turn_after_calls_that_a_server_tool_made_and_got_answered_is_the_plain_end() {
+    for (caller, finish) in [
+        (json!({"type": "code_execution_20250825", "tool_id": "srvtoolu_1"}), Finish::Stop),
+        (json!({"type": "direct"}), Finish::ToolCalls),
+    ] {
+        let call = json!({"type": "tool_use", "id": "t1", "name": "roll", "input": {}, "caller": caller});
+        let body = json!({"id": "msg_1", "model": "m", "type": "message", "role": "assistant",
+            "content": [call, {"type": "text", "text": "A six."}], "stop_reason": "end_turn"});
+        let reply = AnthropicMessages.decode_reply(body.to_string().as_bytes()).expect("read");
+        assert_eq!(reply.candidates[0].finish, Some(finish.clone()), "{caller}");
+        let start = json!({"type": "content_block_start", "index": 0, "content_block": call});
+        let stream = [
+            json!({"type": "message_start", "message": {"id": "msg_1", "model": "m", "content": []}}),
+            start,
+            json!({"type": "content_block_stop", "index": 0}),
+            json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}}),
+            json!({"type": "message_stop"}),
+        ];
+        let bytes: String = stream.iter().map(|event| format!("data: {event}\n\n")).collect();
+        let events = testkit::read_all(AnthropicMessages.stream_decoder(), bytes.as_bytes()).expect("read");
+        assert_eq!(testkit::fold(&events).candidates[0].finish, Some(finish), "{caller}");
     }
 }
 

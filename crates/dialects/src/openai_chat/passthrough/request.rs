@@ -319,7 +319,9 @@ impl Reader {
                 let range = cursor.skip()?;
                 self.features.stateful_members |= !matches!(cursor.text(&range), "null" | "false");
             }
-            _ => drop(cursor.skip()?),
+            _ => {
+                cursor.skip()?;
+            }
         }
         Ok(())
     }
@@ -387,7 +389,9 @@ impl Reader {
                     _ => cursor.skip().map(drop),
                 })?;
             }
-            Kind::Null => drop(cursor.skip()?),
+            Kind::Null => {
+                cursor.skip()?;
+            }
             _ => return Err(Bad::request(cursor.at(), "must be a text or an object")),
         }
         Ok(())
@@ -467,8 +471,12 @@ impl Reader {
                     self.features.prefill = word == "assistant";
                     self.features.tool_history |= word == "tool";
                 }
-                ("content", Kind::Array) => drop(cursor.array(|cursor, _| self.part(cursor))?),
-                ("content", Kind::String | Kind::Null) => drop(cursor.skip()?),
+                ("content", Kind::Array) => {
+                    cursor.array(|cursor, _| self.part(cursor))?;
+                }
+                ("content", Kind::String | Kind::Null) => {
+                    cursor.skip()?;
+                }
                 ("content", _) => return Err(Bad::request(cursor.at(), "must be a text or a list of parts")),
                 ("tool_calls", kind) => {
                     self.features.tool_history |= kind == Kind::Array;
@@ -480,7 +488,9 @@ impl Reader {
                     cursor.skip()?;
                 }
                 ("cache_control", _) => self.features.cache |= present(cursor)?,
-                _ => drop(cursor.skip()?),
+                _ => {
+                    cursor.skip()?;
+                }
             }
             Ok(())
         })?;
@@ -515,7 +525,9 @@ impl Reader {
                     self.envelope.media_bytes += range.len();
                 }
                 ("cache_control", _) => self.features.cache |= present(cursor)?,
-                _ => drop(cursor.skip()?),
+                _ => {
+                    cursor.skip()?;
+                }
             }
             Ok(())
         })?;

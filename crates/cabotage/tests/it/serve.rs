@@ -1,0 +1,133 @@
+//! `cabotage serve`: starts, takes a changed configuration, keeps the old one where the new one is broken, stops.
+
+use crate::{cabotage, folder};
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
+    path::Path,
+    process::{Child, Stdio},
+    time::{Duration, Instant},
+};
+
+/// A gateway under test; killed where the test fails.
+struct Gateway {
+    child: Child,
+    data: String,
+    admin: String,
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _already_gone = self.child.kill();
+        let _code = self.child.wait();
+    }
+}
+
+impl Gateway {
+    fn start(dir: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> (Self, Vec<String>) {
+        let mut command = cabotage(dir);
+        command.arg("serve").args(arguments).envs(variables.iter().copied()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut said = Vec::new();
+        let (mut data, mut admin) = (None, None);
+        while data.is_none() || admin.is_none() {
+            let line = lines.next().unwrap_or_else(|| panic!("ended: {said:?}")).unwrap();
+            if let Some(rest) = line.strip_prefix("callers:        http://") {
+                data = Some(rest.trim_end_matches("/v1").to_owned());
+            }
+            if let Some(rest) = line.strip_prefix("administration: http://") {
+                admin = Some(rest.to_owned());
+            }
+            said.push(line);
+        }
+        // Read on, so that the gateway never waits for us.
+        std::thread::spawn(move || lines.for_each(drop));
+        (Self { child, data: data.unwrap(), admin: admin.unwrap() }, said)
+    }
+
+    fn get(&self, address: &str, path: &str, key: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let head = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
+        (status, answer)
+    }
+
+    fn models(&self) -> (u16, String) {
+        self.get(&self.data, "/v1/models", KEY)
+    }
+
+    /// Waits until the list of models has `name`.
+    fn wait_for_model(&self, name: &str) {
+        let until = Instant::now() + Duration::from_secs(20);
+        while !self.models().1.contains(name) {
+            assert!(Instant::now() < until, "{name} never came: {}", self.models().1);
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn stop(mut self) -> Option<i32> {
+        let id = self.child.id().to_string();
+        assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        self.child.wait().unwrap().code()
+    }
+}
+
+const KEY: &str = "sk-test-0123456789abcdef";
+
+fn configuration(model: &str) -> String {
+    format!(
+        "[listen]\ndata = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n\
+         [[deployment]]\nprovider = \"vllm\"\nendpoint = \"http://127.0.0.1:9\"\nmodel = \"{model}\"\n\
+         [[key]]\nid = \"me\"\nsecret = {{ env = \"K\" }}\n"
+    )
+}
+
+#[test]
+fn it_serves_reloads_whole_or_not_at_all_and_stops() {
+    let dir = folder(&[("cabotage.toml", &configuration("first"))]);
+    let file = dir.path().join("cabotage.toml");
+    let (gateway, _) = Gateway::start(dir.path(), &["-c", "cabotage.toml"], &[("K", KEY)]);
+    assert_eq!(gateway.get(&gateway.admin, "/healthz", "").0, 200);
+    assert_eq!(gateway.get(&gateway.admin, "/readyz", "").0, 200);
+    assert_eq!(gateway.get(&gateway.data, "/v1/models", "wrong").0, 401);
+    assert!(gateway.models().1.contains("first"));
+
+    std::fs::write(&file, configuration("second")).unwrap();
+    gateway.wait_for_model("second");
+    std::fs::write(&file, configuration("third").replace("provider", "provder")).unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(gateway.models().1.contains("second"), "the old one stays in force");
+    std::fs::write(&file, configuration("fourth")).unwrap();
+    gateway.wait_for_model("fourth");
+
+    assert!(dir.path().join("cabotage-data/ledger.sqlite").exists());
+    assert_eq!(gateway.stop(), Some(0));
+}
+
+#[test]
+fn a_provider_key_in_the_environment_is_enough() {
+    let dir = folder(&[]);
+    let variables = [("OPENAI_API_KEY", "sk-canary"), ("CABOTAGE_DATA_ADDRESS", "127.0.0.1:0"), ("CABOTAGE_ADMIN_ADDRESS", "127.0.0.1:0")];
+    let (gateway, mut said) = Gateway::start(dir.path(), &[], &variables);
+    said.retain(|line| line.contains("key"));
+    assert!(!said.concat().contains("canary"));
+    assert_eq!(gateway.get(&gateway.data, "/v1/models", "guess").0, 401, "a key was made");
+    assert_eq!(gateway.stop(), Some(0));
+}
+
+#[test]
+fn a_taken_port_is_a_clear_error() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let text = configuration("m").replace("data = \"127.0.0.1:0\"", &format!("data = \"{address}\""));
+    let dir = folder(&[("cabotage.toml", &text)]);
+    let output = cabotage(dir.path()).args(["serve", "-c", "cabotage.toml"]).env("K", KEY).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains(&address) && said.contains("Another program has this port"), "{said}");
+}
