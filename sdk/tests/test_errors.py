@@ -98,7 +98,7 @@ def test_not_json(body: bytes) -> None:
 def test_refused_by_terms() -> None:
     """The EU workload is not sent to the US, not even when it asks for that place."""
     with pytest.raises(openai.PermissionDeniedError) as raised:
-        with_key("sk-demo-eu").chat.completions.create(model="gpt-5.4@bedrock-us-east-2", messages=HELLO)
+        with_key("sk-demo-eu").chat.completions.create(model="gpt-5.4@gpt-5.4/bedrock-us-east-2", messages=HELLO)
     assert raised.value.status_code == 403 and raised.value.code == "placement_refused"
     assert "eu-residency" in raised.value.message + json.dumps(raised.value.body)
 

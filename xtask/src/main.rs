@@ -1,7 +1,11 @@
 //! `cargo xtask`: what is done to the repository rather than by the program.
 
+#![allow(clippy::disallowed_methods, reason = "how long a part of the test run takes is told by the real clock")]
+
+mod bench;
 mod catalog;
 mod demo;
+mod evidence;
 mod test;
 mod tidy;
 
@@ -33,8 +37,12 @@ enum Task {
         /// Only the parts whose name contains this
         only: Option<String>,
     },
+    /// Measure what a call costs, beside a bare hop and nginx.
+    Bench(bench::Args),
     /// Make or check the price catalog.
     Catalog(catalog::Args),
+    /// Make or check docs/evidence.md: what of each provider was written, simulated, recorded, seen live.
+    Evidence(evidence::Args),
     /// Check the invariants of the house.
     Tidy,
 }
@@ -44,7 +52,9 @@ fn main() -> Result<()> {
     match Cli::parse().task {
         Task::Demo { arguments } => demo::foreground(&root, &arguments),
         Task::Test { only } => test::all(&root, only.as_deref()),
+        Task::Bench(args) => bench::bench(&root, &args),
         Task::Catalog(args) => catalog::run(&root, &args),
+        Task::Evidence(args) => evidence::run(&root, &args),
         Task::Tidy => tidy::run(&root),
     }
 }

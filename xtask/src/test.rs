@@ -18,6 +18,7 @@ const PARTS: &[Part] = &[
     Part { name: "format", run: |root| run(cargo(root).args(["fmt", "--all", "--check"])) },
     Part { name: "invariants", run: crate::tidy::run },
     Part { name: "catalog", run: |root| run(xtask(root).args(["catalog", "--check"])) },
+    Part { name: "evidence", run: |root| run(xtask(root).args(["evidence", "--check"])) },
     Part {
         name: "lints",
         run: |root| run(cargo(root).args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),

@@ -32,7 +32,8 @@ struct Written {
 
 impl Written {
     fn read(self) -> Result<ExplainQuery, Fault> {
-        let wrong = |field: &'static str, message: String| Fault::caller(Code::InvalidRequest, message).at(field);
+        let wrong =
+            |field: &'static str, message: String| Fault::caller(Code::InvalidRequest, message).at(field);
         let class = match self.class.as_deref() {
             // A host is asked about for the sake of a runtime that keeps state there.
             None if self.host.is_some() => CallClass::Stateful,
@@ -40,7 +41,8 @@ impl Written {
             Some(word) => CallClass::by_name(word)
                 .ok_or_else(|| wrong("class", "`class` is one of: stateless, stateful, hybrid".to_owned()))?,
         };
-        let at = self.at.as_deref().map(instant::parse).transpose().map_err(|message| wrong("at", message))?;
+        let at =
+            self.at.as_deref().map(instant::parse).transpose().map_err(|message| wrong("at", message))?;
         let Self { model, workload, assume_down, host, .. } = self;
         Ok(ExplainQuery { workload, model, class, at, assume_down, host })
     }
@@ -83,7 +85,8 @@ pub(crate) async fn answer(State(engine): State<Arc<Engine>>, headers: HeaderMap
 fn refused(fault: &Fault) -> Response {
     let status = StatusCode::from_u16(fault.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let error = json!({ "code": fault.code.name(), "message": fault.message, "param": fault.param });
-    (status, [(header::CONTENT_TYPE, "application/json")], json!({ "error": error }).to_string()).into_response()
+    (status, [(header::CONTENT_TYPE, "application/json")], json!({ "error": error }).to_string())
+        .into_response()
 }
 
 #[cfg(test)]
@@ -91,7 +94,9 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<ExplainQuery, Fault> {
-        serde_json::from_str::<Written>(text).map_err(|_| Fault::caller(Code::InvalidJson, "")).and_then(Written::read)
+        serde_json::from_str::<Written>(text)
+            .map_err(|_| Fault::caller(Code::InvalidJson, ""))
+            .and_then(Written::read)
     }
 
     #[test]

@@ -19,8 +19,18 @@ pub(crate) struct Arguments {
 /// Every command, in the order of the help.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Simulated clouds and a gateway in one process: no keys, no configuration
+    Demo(commands::demo::Demo),
     /// The gateway; without a configuration, one made from the provider keys in the environment
     Serve(commands::serve::Serve),
     /// Reads configuration, terms, facts and prices and tells all errors at once
     Check(commands::check::Check),
+    /// Where would a call run, and why nowhere else
+    Explain(commands::explain::Explain),
+    /// What was used and what it cost, from the journal
+    Ledger(commands::ledger::Ledger),
+    /// Who really answers at a URL, as far as the network shows
+    Probe(commands::probe::Probe),
+    /// Simulated clouds alone, with scripted faults
+    Sim(commands::sim::Sim),
 }

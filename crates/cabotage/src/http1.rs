@@ -125,7 +125,8 @@ pub(crate) fn exchange<S: Read + Write>(stream: &mut S, request: &Request<'_>) -
 pub(crate) fn send<S: Write>(stream: &mut S, request: &Request<'_>) -> std::io::Result<()> {
     let Request { method, target, host, headers, body } = request;
     let agent = providers::endpoint::user_agent();
-    let mut head = format!("{method} {target} HTTP/1.1\r\nhost: {host}\r\nuser-agent: {agent}\r\nconnection: close\r\n");
+    let mut head =
+        format!("{method} {target} HTTP/1.1\r\nhost: {host}\r\nuser-agent: {agent}\r\nconnection: close\r\n");
     for (name, value) in *headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }

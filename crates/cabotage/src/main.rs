@@ -5,6 +5,7 @@ mod cli;
 mod clock;
 mod commands;
 mod exit;
+mod http1;
 mod logging;
 mod wiring;
 

@@ -42,6 +42,8 @@ pub(crate) use at;
 pub(crate) struct Document<'t> {
     file: Arc<str>,
     text: &'t str,
+    /// Where each line begins, so that a place is found without reading the text again.
+    lines: Vec<usize>,
     root: Spanned<DeTable<'t>>,
     /// What is wrong.
     pub(crate) problems: Problems,
@@ -55,6 +57,7 @@ impl<'t> Document<'t> {
         let mut document = Self {
             file: file.into(),
             text,
+            lines: std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect(),
             root: Spanned::new(0..0, DeTable::new()),
             problems: Problems::default(),
             notes: Problems::default(),
@@ -138,9 +141,10 @@ impl<'t> Document<'t> {
 
     /// Line and column (in characters), from 1, of a byte offset.
     fn place(&self, offset: usize) -> (u32, u32) {
-        let before = self.text.get(..offset.min(self.text.len())).unwrap_or(self.text);
-        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+        let offset = offset.min(self.text.len());
+        let line = self.lines.partition_point(|start| *start <= offset);
+        let start = line.checked_sub(1).and_then(|index| self.lines.get(index)).copied().unwrap_or(0);
+        let column = self.text.get(start..offset).unwrap_or_default().chars().count() + 1;
         (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
     }
 }

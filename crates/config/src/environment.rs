@@ -7,7 +7,7 @@ use crate::surroundings::Surroundings;
 use jiff::civil::Date;
 use ledger::Catalog;
 use providers::{Descriptor, registry};
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::{collections::BTreeMap, fmt::Write as _};
 
 /// The variable of the key that callers send.
 pub const GATEWAY_KEY: &str = "CABOTAGE_KEY";
@@ -18,7 +18,7 @@ pub const DATA_ADDRESS: &str = "CABOTAGE_DATA_ADDRESS";
 /// The variable of the administration's address, in place of 127.0.0.1:8081.
 pub const ADMIN_ADDRESS: &str = "CABOTAGE_ADMIN_ADDRESS";
 /// Most models of one provider that are taken from the catalog.
-pub const MODELS_PER_PROVIDER_MAX: usize = 48;
+pub const MODELS_PER_PROVIDER_MAX: usize = 128;
 
 /// What the environment gave.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,7 +67,9 @@ pub fn find(around: &dyn Surroundings, catalog: &Catalog, today: Date) -> Found 
             }
         };
         fields.push(("api_key", format!("{{ env = \"{key}\" }}")));
-        let models = models(catalog, descriptor.id, &asked, today);
+        let region =
+            fields.iter().find(|(name, _)| *name == "region").map(|(_, value)| value.trim_matches('"'));
+        let models = models(catalog, descriptor.id, region, &asked, today);
         if models.is_empty() {
             found.notes.push(format!(
                 "{key} is set, but the catalog names no model of {}: set {MODELS}=name,name or write a configuration",
@@ -94,24 +96,66 @@ pub fn find(around: &dyn Surroundings, catalog: &Catalog, today: Date) -> Found 
     found
 }
 
-/// Own name and wire name of the models to offer, best guess first: later names before earlier ones.
-fn models(catalog: &Catalog, provider: &str, asked: &[String], today: Date) -> Vec<(String, String)> {
+/// Own name and wire name of the models to offer. Where the cap bites, later names stay: with most makers, the
+/// newer models.
+fn models(
+    catalog: &Catalog,
+    provider: &str,
+    region: Option<&str>,
+    asked: &[String],
+    today: Date,
+) -> Vec<(String, String)> {
     let known = catalog
         .entries()
         .filter(|entry| &*entry.provider == provider && entry.retired.is_none_or(|date| today < date))
-        .filter(|entry| plain(&entry.name) && plain(&entry.model));
-    let mut seen = BTreeSet::new();
-    let mut all: Vec<(String, String)> = Vec::new();
+        .filter(|entry| plain(&entry.name) && plain(&entry.model))
+        // What has no price is as a rule no chat model; who asks for it by name gets it.
+        .filter(|entry| entry.price.is_some() || !asked.is_empty());
+    let mut best: BTreeMap<&str, (u8, &str)> = BTreeMap::new();
     for entry in known {
         let wanted =
             asked.is_empty() || asked.iter().any(|name| **name == *entry.name || **name == *entry.model);
-        if wanted && seen.insert(entry.name.to_string()) {
-            all.push((entry.name.to_string(), entry.model.to_string()));
+        let Some(rank) = rank(&entry.geo, region).filter(|_| wanted) else { continue };
+        let own = best.entry(&entry.name).or_insert((rank, &entry.model));
+        if rank < own.0 {
+            *own = (rank, &entry.model);
         }
     }
-    all.sort_by(|a, b| b.cmp(a));
+    let all = best.iter().filter(|(name, _)| !asked.is_empty() || !best.contains_key(undated(name)));
+    let mut all: Vec<(String, String)> =
+        all.map(|(name, (_, wire))| ((*name).to_owned(), (*wire).to_owned())).collect();
+    all.reverse();
     all.truncate(MODELS_PER_PROVIDER_MAX);
     all
+}
+
+/// How well a row of the price list for `geo` fits a deployment in `region`, lower is better; `None` where a
+/// call from there cannot reach it.
+fn rank(geo: &str, region: Option<&str>) -> Option<u8> {
+    let zone = region.map(|region| match region.split('-').next().unwrap_or(region) {
+        "ap" => "apac",
+        zone => zone,
+    });
+    match (geo, zone) {
+        (geo, Some(zone)) if geo == zone || Some(geo) == region => Some(0),
+        ("", _) => Some(1),
+        ("global", _) => Some(2),
+        (_, None) => Some(3),
+        (_, Some(_)) => None,
+    }
+}
+
+/// The name without the date of a snapshot: `gpt-5.4-2026-03-05` → `gpt-5.4`. Empty where it has none.
+fn undated(name: &str) -> &str {
+    let digits = |text: &str, count: usize| text.len() == count && text.bytes().all(|b| b.is_ascii_digit());
+    let parts: Vec<&str> = name.rsplitn(4, '-').collect();
+    match parts.as_slice() {
+        [day, month, year, rest] if digits(day, 2) && digits(month, 2) && digits(year, 4) => rest,
+        [date, ..] if digits(date, 8) => {
+            name.len().checked_sub(9).and_then(|end| name.get(..end)).unwrap_or_default()
+        }
+        _ => "",
+    }
 }
 
 /// True for a name that may stand in a TOML string as it is.
@@ -159,4 +203,26 @@ fn fields(
 
 fn is_set(around: &dyn Surroundings, name: &str) -> bool {
     around.variable(name).is_some_and(|value| !value.trim().is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_of_snapshots_are_recognised() {
+        assert_eq!(undated("gpt-5.4-2026-03-05"), "gpt-5.4");
+        assert_eq!(undated("claude-haiku-4-5-20251001"), "claude-haiku-4-5");
+        assert_eq!(undated("gpt-5.4"), "");
+        assert_eq!(undated("20251001"), "");
+        assert_eq!(undated("qwen3-235b-a22b-2507"), "");
+    }
+
+    #[test]
+    fn rows_of_the_own_part_of_the_world_come_first() {
+        assert!(rank("eu", Some("eu-central-1")) < rank("", Some("eu-central-1")));
+        assert!(rank("", Some("eu-central-1")) < rank("global", Some("eu-central-1")));
+        assert_eq!(rank("us", Some("eu-central-1")), None);
+        assert!(rank("", None) < rank("us", None));
+    }
 }

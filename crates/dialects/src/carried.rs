@@ -1,8 +1,8 @@
 //! What a host can carry of a call: refusals where leaving something out would change the meaning, named
-//! losses where it would not. Shared by the dialects that have no field for most of OpenAI's options.
+//! losses where it would not. Shared by the encoders.
 
 use domain::{
-    Bag, Call, Capabilities, Code, Dialect, Fault, ItemKind, Losses, PartKind, RetryClass, ToolChoice,
+    Bag, Call, Capabilities, Code, Dialect, Fault, ItemKind, Losses, PartKind, RetryClass, Role, ToolChoice,
 };
 
 /// The target cannot do what is asked; another candidate may.
@@ -45,6 +45,18 @@ pub(crate) fn check(call: &Call, can: &Capabilities) -> Result<(), Fault> {
                 _ => {}
             }
         }
+    }
+    Ok(())
+}
+
+/// Refuses an answer that the caller explicitly began (`prefix`) where the model would not continue it.
+pub(crate) fn begun_answer(call: &Call, can: &Capabilities) -> Result<(), Fault> {
+    let Some((index, turn)) = call.turns.iter().enumerate().next_back() else { return Ok(()) };
+    let begun = turn.bag.get(Dialect::OpenAiChat, "prefix").is_some_and(|raw| raw.text() == "true");
+    if begun && turn.role == Role::Assistant && !can.prefill {
+        let place = format!("messages[{index}].prefix");
+        let says = "this model does not continue a begun answer; end with a user message";
+        return Err(cannot(&place, says.into()));
     }
     Ok(())
 }

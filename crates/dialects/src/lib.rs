@@ -14,6 +14,8 @@ pub mod edit;
 pub mod gemini;
 mod object;
 pub mod openai_chat;
+pub mod openai_embeddings;
+mod output_schema;
 pub mod scan;
 pub mod sse;
 #[cfg(test)]

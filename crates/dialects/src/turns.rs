@@ -123,6 +123,7 @@ pub(crate) fn as_written(call: &Call) -> Vec<Group<'_>> {
 /// Any call as alternating turns for `target`, noting what cannot be carried.
 pub(crate) fn alternating<'a>(call: &'a Call, target: Dialect, losses: &mut Losses) -> Layout<'a> {
     let mut layout = Layout::default();
+    lose_text_proofs(call, target, losses);
     let mut spoken = false;
     for (role, mut blocks) in turns_of(call) {
         blocks.retain(|block| keep(block, target, losses));
@@ -202,6 +203,21 @@ fn keep(block: &Block<'_>, target: Dialect, losses: &mut Losses) -> bool {
                 losses.add(&format!("messages.{what}"));
             }
             own
+        }
+    }
+}
+
+/// A proof on visible text is of its own provider only; the text goes without it.
+fn lose_text_proofs(call: &Call, target: Dialect, losses: &mut Losses) {
+    let said = call.items.iter().filter_map(|item| match &item.kind {
+        ItemKind::Message(said) => Some(&said.parts),
+        _ => None,
+    });
+    for part in said.flatten() {
+        if let PartKind::Text { signature: Some(proof), .. } = &part.kind
+            && proof.dialect != target
+        {
+            losses.add("reasoning.signature");
         }
     }
 }

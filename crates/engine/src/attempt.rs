@@ -15,10 +15,7 @@ use crate::{
     upstream::Answer,
 };
 use bytes::Bytes;
-use dialects::{
-    Target,
-    openai_chat::passthrough::{ReplyPeek, StreamTee},
-};
+use dialects::{Target, openai_chat::passthrough::StreamTee};
 use domain::{
     Code, DecisionId, Fault, Losses, Reply, RetryClass, Secret, Source,
     journal::Permit,
@@ -26,7 +23,7 @@ use domain::{
 };
 use http::header;
 use http_body_util::Full;
-use providers::{Answer as UpstreamError, BodyMarks, RequestParts};
+use providers::{Answer as UpstreamError, BodyMarks, Operation, RequestParts};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -81,6 +78,8 @@ pub(crate) struct Course<'a> {
     pub(crate) before: Option<Failure>,
     /// Attempts journalled so far.
     pub(crate) attempts: u16,
+    /// The shortest wait that a failed attempt asked for.
+    pub(crate) shortest_wait: Option<Duration>,
 }
 
 /// An error body is read up to this length.
@@ -89,6 +88,10 @@ const MAX_ERROR_BODY: usize = 64 * 1024;
 const MAX_REPLY: usize = 64 * 1024 * 1024;
 /// An error body must have arrived after this time.
 const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(5);
+/// A host that limits us and does not say how long is left alone for this time.
+const LIMIT_PAUSE: Duration = Duration::from_secs(2);
+/// The same for a quota that is used up: it is not back in seconds, but an operator may raise it.
+const QUOTA_PAUSE: Duration = Duration::from_secs(60);
 /// The caller's headers are held back this long for the first content.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -121,7 +124,11 @@ impl Course<'_> {
                 return Err(failed(fault, settlement));
             }
         };
-        self.note_head(&mut settlement, &answer);
+        settlement.answered(answer.status.as_u16(), "", ServedBy::Unknown);
+        // A good whole answer is weighed once, with its body.
+        if self.call.stream() || !answer.status.is_success() {
+            weigh(&mut settlement, answer.status, &answer.headers, BodyMarks::default());
+        }
         if !answer.status.is_success() {
             return Err(self.refused(deployment, &secret, wire.passed, answer, settlement).await);
         }
@@ -147,6 +154,7 @@ impl Course<'_> {
         };
         let wire = self.call.encode_for(endpoint.dialect(), endpoint.model_in_body(), &target)?;
         let parts = RequestParts {
+            operation: self.call.operation(),
             stream: self.call.stream(),
             secret: &secret,
             now: self.engine.shared.clock.now(),
@@ -204,13 +212,6 @@ impl Course<'_> {
         }))
     }
 
-    /// What the head tells of who answers.
-    fn note_head(&self, settlement: &mut Settlement, answer: &Answer) {
-        let evidence = settlement.deployment().endpoint.evidence(&answer.headers, BodyMarks::default());
-        let id = evidence.request_id.as_deref().unwrap_or_default();
-        settlement.answered(answer.status.as_u16(), id, evidence.verdict);
-    }
-
     /// The upstream said no.
     async fn refused(
         &self,
@@ -241,14 +242,24 @@ impl Course<'_> {
         };
         let mut fault = endpoint.fault(&error);
         fault.upstream_status = Some(status);
+        if self.call.operation() == Operation::Embeddings && answer.status.is_client_error() {
+            // A chat model that is asked for vectors may be refused like this; it stays well for chats.
+            fault.counts_against_health = false;
+        }
         if fault.code == Code::UpstreamAuth
             && fault.retry == RetryClass::SameAgain
             && deployment.secret.refresh(secret).await.is_err()
         {
             fault.retry = RetryClass::NextCandidate;
         }
-        let relayed =
-            (passed && endpoint.relayable(status, &body)).then(|| Relayed { status: answer.status, body });
+        let echoes = echoes(secret, &body);
+        if echoes {
+            // Nobody reads on what holds a credential of ours: neither the caller nor the log.
+            fault.param = None;
+            fault = fault.because("the host's words are left out: they repeat the gateway's credential");
+        }
+        let relayed = (passed && !echoes && endpoint.relayable(status, &body))
+            .then(|| Relayed { status: answer.status, body });
         Failure { fault, settlement: Some(settlement), relayed }
     }
 
@@ -266,7 +277,7 @@ impl Course<'_> {
             return Err(failed(fault, settlement));
         }
         let left = deployment.timeouts.total.saturating_sub(shared.clock.monotonic().saturating_sub(started));
-        let headers = answer.headers;
+        let (status, headers) = (answer.status, answer.headers);
         let bytes = match tokio::time::timeout(left, answer.body.collect(MAX_REPLY, shared.clock.monotonic()))
             .await
         {
@@ -278,17 +289,21 @@ impl Course<'_> {
                 return Err(failed(fault, settlement));
             }
         };
+        if let Err(error) = std::str::from_utf8(&bytes) {
+            let fault = Fault::upstream(Code::UpstreamBadResponse, "the provider's answer is not UTF-8");
+            return Err(failed(fault.because(&error.to_string()), settlement));
+        }
         settlement.first_content();
         settlement.released(bytes.len());
         let mut marks = BodyMarks { id: None, bytes: &bytes };
         let reply = if wire.passed {
-            match ReplyPeek::read(&bytes) {
+            match self.call.peek(&bytes) {
                 Ok(peek) => {
                     marks.id = peek.id.as_deref();
                     settlement.usage = peek.usage;
                     settlement.finish(peek.finish.as_ref().map_or("", domain::Finish::class));
                     settlement.tier.clone_from(&peek.service_tier);
-                    weigh(&mut settlement, &headers, marks);
+                    weigh(&mut settlement, status, &headers, marks);
                     WholeReply::Bytes(bytes)
                 }
                 Err(fault) => return Err(failed(fault, settlement)),
@@ -301,7 +316,7 @@ impl Course<'_> {
                     let finish = reply.candidates.first().and_then(|candidate| candidate.finish.as_ref());
                     settlement.finish(finish.map_or("", domain::Finish::class));
                     settlement.tier.clone_from(&reply.service_tier);
-                    weigh(&mut settlement, &headers, marks);
+                    weigh(&mut settlement, status, &headers, marks);
                     WholeReply::Reply(Box::new(reply))
                 }
                 Err(fault) => return Err(failed(fault, settlement)),
@@ -367,22 +382,40 @@ fn failed(fault: Fault, settlement: Settlement) -> Failure {
     Failure { fault, settlement: Some(settlement), relayed: None }
 }
 
-/// Evidence of the head and the body together; a simulated answer stays one.
-fn weigh(settlement: &mut Settlement, headers: &http::HeaderMap, marks: BodyMarks<'_>) {
-    if settlement.evidence() != ServedBy::Simulated {
-        let verdict = settlement.deployment().endpoint.evidence(headers, marks).verdict;
-        settlement.served_by(verdict);
-    }
+/// What head and body tell of who answers.
+fn weigh(settlement: &mut Settlement, status: http::StatusCode, headers: &http::HeaderMap, marks: BodyMarks<'_>) {
+    let evidence = settlement.deployment().endpoint.evidence(headers, marks);
+    let id = evidence.request_id.as_deref().unwrap_or_default();
+    settlement.answered(status.as_u16(), id, evidence.verdict);
 }
 
 /// What a fault tells of the deployment's health.
 pub(crate) fn health_of(fault: &Fault) -> Health {
     match fault.source {
-        // A rate limit is no illness, but while it lasts calls are better placed elsewhere.
-        Source::Upstream if fault.counts_against_health || fault.retry_after.is_some() => Health::Bad(fault.retry_after),
+        // A limit is no illness, but while it lasts calls are better placed elsewhere.
+        Source::Upstream => match (fault.retry_after, fault.code) {
+            (Some(asked), _) => Health::Bad(Some(asked)),
+            (None, Code::RateLimited) => Health::Bad(Some(LIMIT_PAUSE)),
+            (None, Code::QuotaExhausted) => Health::Bad(Some(QUOTA_PAUSE)),
+            _ if fault.counts_against_health => Health::Bad(None),
+            _ => Health::Unknown,
+        },
         // It understood the request and said so: it works.
         Source::Caller => Health::Good,
         _ => Health::Unknown,
+    }
+}
+
+/// Whether an upstream's words repeat the secret that it was sent.
+fn echoes(secret: &Secret, body: &[u8]) -> bool {
+    let holds =
+        |value: &str| value.len() >= 8 && memchr::memmem::find(body, value.as_bytes()).is_some();
+    match secret {
+        Secret::None => false,
+        Secret::Token { value, .. } => holds(value),
+        Secret::Aws { secret_access_key, session_token, .. } => {
+            holds(secret_access_key) || session_token.as_deref().is_some_and(holds)
+        }
     }
 }
 
@@ -397,6 +430,13 @@ fn saturated() -> Fault {
 }
 
 fn expect_type(answer: &Answer, wanted: &[&str]) -> Result<(), Fault> {
+    // None is asked for, so none may come: its bytes would be taken for the answer.
+    if let Some(encoding) = answer.headers.get(header::CONTENT_ENCODING)
+        && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
+    {
+        let message = "the provider's answer has a content-encoding that was not asked for";
+        return Err(Fault::upstream(Code::UpstreamBadResponse, message));
+    }
     let got =
         answer.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = got.split(';').next().unwrap_or_default().trim();

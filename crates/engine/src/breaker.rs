@@ -2,7 +2,9 @@
 //!
 //! Closed: all pass. Open: none pass until a time; opened by consecutive failures, by a low success rate, or by
 //! an upstream that said how long to wait. Half-open: one probe at a time; its success closes, its failure opens
-//! for longer. Lock-free: a call reads two words.
+//! for longer. What a call that began before the opening meets tells nothing of the time after it: it neither
+//! closes the breaker nor makes the pause longer; nor does the failure of a call that was let pass an open breaker
+//! as a last resort. Lock-free: a call reads two words.
 
 use std::{
     sync::atomic::{
@@ -41,6 +43,8 @@ pub enum Gate {
 pub struct Breaker {
     /// Monotonic milliseconds until which it is open; 0 while closed.
     open_until_ms: AtomicU64,
+    /// Monotonic milliseconds of the last opening.
+    opened_ms: AtomicU64,
     probing: AtomicBool,
     failures_in_a_row: AtomicU32,
     /// Openings since the last success: the exponent of the pause.
@@ -53,6 +57,7 @@ impl Default for Breaker {
     fn default() -> Self {
         Self {
             open_until_ms: AtomicU64::new(0),
+            opened_ms: AtomicU64::new(0),
             probing: AtomicBool::new(false),
             failures_in_a_row: AtomicU32::new(0),
             openings: AtomicU32::new(0),
@@ -87,11 +92,14 @@ impl Breaker {
         }
     }
 
-    /// A call that had passed ended well.
-    pub fn success(&self) {
+    /// A call that had passed at the monotonic time `started` ended well.
+    pub fn success(&self, started: Duration) {
+        self.note(1_000);
+        if self.before_opening(started) {
+            return;
+        }
         self.failures_in_a_row.store(0, Relaxed);
         self.openings.store(0, Relaxed);
-        self.note(1_000);
         if self.open_until_ms.load(Relaxed) != 0 {
             self.success_permille.store(1_000, Relaxed);
             self.samples.store(0, Relaxed);
@@ -100,20 +108,31 @@ impl Breaker {
         self.probing.store(false, Release);
     }
 
-    /// A call that had passed failed in a way that tells of the deployment's health. `asked` is the upstream's
-    /// own `Retry-After`.
-    pub fn failure(&self, now: Duration, asked: Option<Duration>) {
-        let in_a_row = self.failures_in_a_row.fetch_add(1, Relaxed) + 1;
+    /// A call that had passed at `started` failed at `now` in a way that tells of the deployment's health. `asked`
+    /// is the upstream's own `Retry-After`.
+    pub fn failure(&self, started: Duration, now: Duration, asked: Option<Duration>) {
         let rate = self.note(0);
-        let half_open = self.open_until_ms.load(Acquire) != 0;
-        let low_rate = self.samples.load(Relaxed) >= MIN_SAMPLES && rate < MIN_SUCCESS_PERMILLE;
+        let until = self.open_until_ms.load(Acquire);
+        let still_open = until != 0 && ms(now) < until;
+        let old = self.before_opening(started);
         if let Some(asked) = asked {
             self.open(now, asked.min(MAX_RETRY_AFTER));
-        } else if half_open || in_a_row >= CONSECUTIVE_FAILURES || low_rate {
+        }
+        if old || still_open {
+            return;
+        }
+        let in_a_row = self.failures_in_a_row.fetch_add(1, Relaxed) + 1;
+        let low_rate = self.samples.load(Relaxed) >= MIN_SAMPLES && rate < MIN_SUCCESS_PERMILLE;
+        if until != 0 || in_a_row >= CONSECUTIVE_FAILURES || low_rate {
             let exponent = self.openings.fetch_add(1, Relaxed).min(10);
             self.open(now, FIRST_PAUSE.saturating_mul(1 << exponent).min(MAX_PAUSE));
         }
         self.probing.store(false, Release);
+    }
+
+    /// Whether it is open by something that came to light after `started`.
+    fn before_opening(&self, started: Duration) -> bool {
+        self.open_until_ms.load(Acquire) != 0 && ms(started) < self.opened_ms.load(Acquire)
     }
 
     /// A probe that ended without telling anything (the caller left): gives its place back.
@@ -122,6 +141,7 @@ impl Breaker {
     }
 
     fn open(&self, now: Duration, pause: Duration) {
+        self.opened_ms.store(ms(now), Release);
         self.open_until_ms.fetch_max(ms(now + pause).max(1), AcqRel);
     }
 
@@ -148,22 +168,22 @@ mod tests {
         let breaker = Breaker::default();
         for _ in 0..CONSECUTIVE_FAILURES {
             assert_eq!(breaker.pass(at(10)), Gate::Closed);
-            breaker.failure(at(10), None);
+            breaker.failure(at(10), at(10), None);
         }
         assert!(matches!(breaker.pass(at(11)), Gate::Open(_)));
         assert_eq!(breaker.pass(at(1_011)), Gate::Probe);
         assert!(matches!(breaker.pass(at(1_011)), Gate::Open(_)), "one probe at a time");
-        breaker.failure(at(1_020), None);
+        breaker.failure(at(1_011), at(1_020), None);
         assert!(matches!(breaker.pass(at(2_500)), Gate::Open(_)), "the second pause is longer");
         assert_eq!(breaker.pass(at(3_100)), Gate::Probe);
-        breaker.success();
+        breaker.success(at(3_100));
         assert_eq!(breaker.pass(at(3_101)), Gate::Closed);
     }
 
     #[test]
     fn an_abandoned_probe_gives_its_place_back() {
         let breaker = Breaker::default();
-        breaker.failure(at(0), Some(at(100)));
+        breaker.failure(at(0), at(0), Some(at(100)));
         assert_eq!(breaker.pass(at(101)), Gate::Probe);
         breaker.abandon();
         assert_eq!(breaker.pass(at(102)), Gate::Probe);
@@ -172,10 +192,26 @@ mod tests {
     #[test]
     fn honours_and_bounds_retry_after() {
         let breaker = Breaker::default();
-        breaker.failure(at(0), Some(Duration::from_secs(7)));
+        breaker.failure(at(0), at(0), Some(Duration::from_secs(7)));
         assert_eq!(breaker.peek(at(6_999)), Gate::Open(at(7_000)));
-        breaker.failure(at(0), Some(Duration::from_secs(1_000_000)));
+        breaker.failure(at(0), at(0), Some(Duration::from_secs(1_000_000)));
         assert_eq!(breaker.peek(at(1)), Gate::Open(at(3_600_000)));
+    }
+
+    #[test]
+    fn many_calls_that_fail_at_once_open_it_once() {
+        let breaker = Breaker::default();
+        for _ in 0..64 {
+            assert_eq!(breaker.pass(at(10)), Gate::Closed);
+        }
+        for _ in 0..64 {
+            breaker.failure(at(10), at(20), None);
+        }
+        assert_eq!(breaker.peek(at(21)), Gate::Open(at(1_020)), "the first pause, not the longest");
+        breaker.success(at(10));
+        assert_eq!(breaker.peek(at(21)), Gate::Open(at(1_020)), "an old call tells nothing new");
+        breaker.success(at(21));
+        assert_eq!(breaker.peek(at(22)), Gate::Closed, "one that was let pass all the same does");
     }
 
     #[test]
@@ -187,7 +223,7 @@ mod tests {
                 opened = true;
                 break;
             }
-            if call % 4 == 0 { breaker.success() } else { breaker.failure(at(call), None) }
+            if call % 4 == 0 { breaker.success(at(call)) } else { breaker.failure(at(call), at(call), None) }
         }
         assert!(opened);
     }

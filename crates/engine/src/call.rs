@@ -1,22 +1,31 @@
 //! A call on its way: the bytes as they came, what was read of them, and the inner form where one is needed.
 
-use crate::needs::Needs;
+use crate::{needs::Needs, settle::BYTES_PER_TOKEN};
 use bytes::Bytes;
 use dialects::{
     Encoded, Envelope, Target,
-    openai_chat::passthrough::{Changes, Output, Request},
+    openai_chat::passthrough::{Changes, Output, ReplyPeek, Request},
+    openai_embeddings,
 };
-use domain::{Call, CallId, Dialect, Fault};
-use placement::{CallClass, Classification, Sign};
+use domain::{Call, CallId, Dialect, Fault, Usage, UsageSource};
+use placement::{CallClass, Classification, Sign, Surface};
+use providers::Operation;
 use std::sync::OnceLock;
 
 /// A call on its way.
 #[derive(Debug)]
 pub struct ActiveCall {
     id: CallId,
-    request: Request,
+    request: Asked,
     /// The inner form; made when the first target of another dialect comes up.
     decoded: OnceLock<Result<Call, Fault>>,
+}
+
+/// What is asked, by the surface it came through.
+#[derive(Debug)]
+enum Asked {
+    Chat(Request),
+    Embeddings(openai_embeddings::Request),
 }
 
 /// A request body for one target.
@@ -36,7 +45,41 @@ impl ActiveCall {
     /// # Errors
     /// `invalid_json` or `invalid_request` with the place.
     pub fn openai_chat(id: CallId, body: Bytes) -> Result<Self, Fault> {
-        Ok(Self { id, request: Request::scan(body)?, decoded: OnceLock::new() })
+        Ok(Self { id, request: Asked::Chat(Request::scan(body)?), decoded: OnceLock::new() })
+    }
+
+    /// Reads an Embeddings request in one strict pass. It only passes through.
+    ///
+    /// # Errors
+    /// `invalid_json` or `invalid_request` with the place.
+    pub fn openai_embeddings(id: CallId, body: Bytes) -> Result<Self, Fault> {
+        let request = Asked::Embeddings(openai_embeddings::Request::scan(body)?);
+        Ok(Self { id, request, decoded: OnceLock::new() })
+    }
+
+    /// The API that it came through, for the terms.
+    #[must_use]
+    pub const fn surface(&self) -> Surface {
+        match self.request {
+            Asked::Chat(_) => Surface::OpenAiChat,
+            Asked::Embeddings(_) => Surface::OpenAiEmbeddings,
+        }
+    }
+
+    /// What its upstreams are asked for.
+    #[must_use]
+    pub const fn operation(&self) -> Operation {
+        match self.request {
+            Asked::Chat(_) => Operation::Chat,
+            Asked::Embeddings(_) => Operation::Embeddings,
+        }
+    }
+
+    const fn chat(&self) -> Option<&Request> {
+        match &self.request {
+            Asked::Chat(request) => Some(request),
+            Asked::Embeddings(_) => None,
+        }
     }
 
     /// Its id.
@@ -45,7 +88,7 @@ impl ActiveCall {
         self.id
     }
 
-    /// The dialect of its caller.
+    /// The dialect of its caller; for embeddings, the one whose error bodies they share.
     #[must_use]
     pub const fn dialect(&self) -> Dialect {
         Dialect::OpenAiChat
@@ -54,25 +97,29 @@ impl ActiveCall {
     /// The model as asked for.
     #[must_use]
     pub fn model(&self) -> &str {
-        self.request.model()
+        match &self.request {
+            Asked::Chat(request) => request.model(),
+            Asked::Embeddings(request) => request.model(),
+        }
     }
 
     /// Whether the answer is to be streamed.
     #[must_use]
     pub const fn stream(&self) -> bool {
-        self.request.stream()
+        matches!(&self.request, Asked::Chat(request) if request.stream())
     }
 
     /// Whether the caller asked for usage in the stream.
     #[must_use]
     pub const fn include_usage(&self) -> bool {
-        self.request.include_usage()
+        matches!(&self.request, Asked::Chat(request) if request.include_usage())
     }
 
     /// What it needs of a model.
     #[must_use]
     pub fn needs(&self) -> Needs {
-        let features = self.request.features();
+        let Some(request) = self.chat() else { return Needs::EMBEDDINGS };
+        let features = request.features();
         Needs::default()
             .with(Needs::TOOLS, features.tools)
             .with(Needs::FORCED_TOOLS, features.forced_tool)
@@ -80,7 +127,7 @@ impl ActiveCall {
             .with(Needs::DOCUMENTS, features.files)
             .with(Needs::JSON_SCHEMA, features.output == Output::JsonSchema)
             .with(Needs::LOGPROBS, features.logprobs)
-            .with(Needs::CANDIDATES, self.request.candidates().is_some_and(|n| n > 1))
+            .with(Needs::CANDIDATES, request.candidates().is_some_and(|n| n > 1))
             .with(Needs::AUDIO, features.audio || features.audio_output)
     }
 
@@ -97,7 +144,14 @@ impl ActiveCall {
         model_in_body: bool,
         target: &Target<'_>,
     ) -> Result<Wire, Fault> {
-        if dialect == self.dialect() && model_in_body && passes_unread(&self.request, target) {
+        let request = match &self.request {
+            Asked::Chat(request) => request,
+            Asked::Embeddings(request) => {
+                let body = request.edit(target.model).to_bytes();
+                return Ok(Wire { body, passed: true, usage_put_in: false, losses: domain::Losses::none() });
+            }
+        };
+        if dialect == self.dialect() && model_in_body && passes_unread(request, target) {
             let usage_put_in = self.stream() && !self.include_usage() && !target.quirks.no_stream_options;
             let changes = Changes {
                 model: Some(target.model),
@@ -105,15 +159,28 @@ impl ActiveCall {
                 max_tokens_field: target.quirks.max_tokens_field,
                 max_output_tokens: Some(target.capabilities.max_output_tokens).filter(|max| *max > 0),
             };
-            let body = self.request.edit(&changes).to_bytes();
+            let body = request.edit(&changes).to_bytes();
             return Ok(Wire { body, passed: true, usage_put_in, losses: domain::Losses::none() });
         }
         let call = self.decoded.get_or_init(|| {
-            dialects::codec(self.dialect()).decode_call(self.request.body(), &Envelope::default())
+            dialects::codec(self.dialect()).decode_call(request.body(), &Envelope::default())
         });
         let Encoded { body, losses } =
             dialects::codec(dialect).encode_call(call.as_ref().map_err(Clone::clone)?, target)?;
         Ok(Wire { body: body.into(), passed: false, usage_put_in: false, losses })
+    }
+
+    /// What settlement needs of a whole answer that passes through.
+    pub(crate) fn peek(&self, answer: &[u8]) -> Result<ReplyPeek, Fault> {
+        let Asked::Embeddings(request) = &self.request else { return ReplyPeek::read(answer) };
+        let mut peek = ReplyPeek::read_embeddings(answer)?;
+        // Vectors are no output tokens: where nobody counted, the input alone is estimated.
+        peek.usage.get_or_insert_with(|| Usage {
+            uncached_in: (request.body().len() as u64).div_ceil(BYTES_PER_TOKEN),
+            source: UsageSource::Estimated,
+            ..Usage::default()
+        });
+        Ok(peek)
     }
 }
 
@@ -121,7 +188,8 @@ impl ActiveCall {
     /// Who keeps state for it, with the signs that show it.
     #[must_use]
     pub fn classification(&self) -> Classification {
-        let features = self.request.features();
+        let Some(request) = self.chat() else { return Classification::of([]) };
+        let features = request.features();
         let signs = [
             (features.store, Sign::Store),
             (features.stateful_members, Sign::PreviousResponse),

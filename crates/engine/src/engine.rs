@@ -9,7 +9,7 @@ use crate::{
     needs::Needs,
     shared::{Recent, Shared},
     snapshot::{DeploymentSpec, Model, Snapshot, SnapshotError, SnapshotSpec},
-    upstream::{ConnectSettings, PoolLimits, PoolRegistry, TlsIdentity},
+    upstream::{ConnectSettings, PoolLimits, PoolRegistry, TlsIdentities},
 };
 use arc_swap::ArcSwapOption;
 use domain::{
@@ -90,13 +90,14 @@ impl Engine {
         let epoch = spec.placement.epoch();
         let mut deployments = Vec::with_capacity(spec.deployments.len());
         let mut kept = HashMap::new();
+        let mut identities = TlsIdentities::default();
         for written in spec.deployments {
             let alive = match vitals.get(&written.id) {
                 Some((places, alive)) if *places == written.concurrency => Arc::clone(alive),
                 _ => Arc::new(Vitals::new(written.concurrency)),
             };
             kept.insert(written.id.clone(), (written.concurrency, Arc::clone(&alive)));
-            deployments.push(Arc::new(self.deployment(written, alive)?));
+            deployments.push(Arc::new(self.deployment(written, alive, &mut identities)?));
         }
         let position = |name: &DeploymentId| {
             let found = deployments.iter().position(|deployment| deployment.id == *name);
@@ -154,10 +155,15 @@ impl Engine {
         Ok(epoch)
     }
 
-    fn deployment(&self, written: DeploymentSpec, vitals: Arc<Vitals>) -> Result<Deployment, SnapshotError> {
+    fn deployment(
+        &self,
+        written: DeploymentSpec,
+        vitals: Arc<Vitals>,
+        identities: &mut TlsIdentities,
+    ) -> Result<Deployment, SnapshotError> {
         let origin = written.endpoint.origin();
         let tls = if origin.scheme == providers::Scheme::Https {
-            let identity = TlsIdentity::build(&written.tls);
+            let identity = identities.identity(&written.tls);
             Some(identity.map_err(|cause| SnapshotError::Tls { deployment: written.id.clone(), cause })?)
         } else {
             None
@@ -170,7 +176,8 @@ impl Engine {
             connect_timeout: written.connect_timeout,
         };
         Ok(Deployment {
-            offers: Needs::offered(&written.capabilities),
+            offers: Needs::offered(&written.capabilities)
+                .with(Needs::EMBEDDINGS, written.endpoint.embeddings_target().is_some()),
             pool: self.shared.pools.pool(&settings, PoolLimits::default()),
             metrics: self.shared.metrics.deployment(written.id.as_str()),
             vitals,
@@ -326,11 +333,18 @@ pub(crate) fn journal_fault(error: &JournalError) -> Fault {
         .because(&error.to_string())
 }
 
+/// Names of fitting length that a hint is looked for among: a caller who guesses at models must not keep a data
+/// thread busy, however many names there are.
+const NEAR_AMONG: usize = 256;
+
 /// Names near to `wanted`, at most three, nearest first. For "unknown model".
 pub(crate) fn near<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let far = |name: &str| 1 + name.len().max(wanted.len()) / 3;
     let mut scored: Vec<(usize, &str)> = names
+        .filter(|name| name.len().abs_diff(wanted.len()) <= far(name))
+        .take(NEAR_AMONG)
         .map(|name| (distance(wanted, name), name))
-        .filter(|(distance, name)| *distance <= 1 + name.len().max(wanted.len()) / 3)
+        .filter(|(distance, name)| *distance <= far(name))
         .collect();
     scored.sort_unstable();
     scored.into_iter().take(3).map(|(_, name)| name).collect()

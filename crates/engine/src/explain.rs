@@ -55,18 +55,25 @@ impl Engine {
     pub fn explain(&self, query: &ExplainQuery) -> Result<Explanation, Fault> {
         let snapshot = self.snapshot().ok_or_else(|| {
             let message = "the gateway is starting; try again shortly";
-            Fault::new(Source::Gateway, RetryClass::Stop, Code::Overloaded, message).after(Some(Duration::from_secs(1)))
+            Fault::new(Source::Gateway, RetryClass::Stop, Code::Overloaded, message)
+                .after(Some(Duration::from_secs(1)))
         })?;
         snapshot.explain(query, self.shared.clock.now(), self.shared.clock.monotonic())
     }
 }
 
 impl Snapshot {
-    fn explain(&self, query: &ExplainQuery, now: Timestamp, monotonic: Duration) -> Result<Explanation, Fault> {
+    fn explain(
+        &self,
+        query: &ExplainQuery,
+        now: Timestamp,
+        monotonic: Duration,
+    ) -> Result<Explanation, Fault> {
         let workload = self.asked_workload(query.workload.as_deref())?;
         let at = query.at.unwrap_or(now);
         let name = ModelName::new(&query.model);
-        let model = self.models.get(&name).filter(|_| workload.models.is_empty() || workload.models.contains(&name));
+        let model =
+            self.models.get(&name).filter(|_| workload.models.is_empty() || workload.models.contains(&name));
         let Some(model) = model else {
             let known = self.models.keys().map(ModelName::as_str);
             return Err(unknown(Code::ModelNotFound, "model", &query.model, known));

@@ -10,7 +10,7 @@ use crate::{
     place::Placed,
     refusal::{Head, Refused},
 };
-use domain::{Code, Fault, RetryClass, Source};
+use domain::{Code, Fault, RetryClass};
 use std::{fmt::Write, sync::Arc};
 
 /// An answer, ready for the caller.
@@ -52,6 +52,7 @@ impl Engine {
             permit: Some(permit),
             before: None,
             attempts: 0,
+            shortest_wait: None,
         };
         // Each candidate in turn; the same one again only for a reason that lies in our own connection or token.
         for candidate in &placed.candidates {
@@ -68,7 +69,8 @@ impl Engine {
                     trail.note(candidate, "breaker_open");
                     break;
                 }
-                match course.attempt(candidate, gate).await {
+                // Boxed, so that the calls' own futures stay small enough to be moved.
+                match Box::pin(course.attempt(candidate, gate)).await {
                     Ok(success) => {
                         trail.note(candidate, "ok");
                         let mut head = self.head(caller, &call, &placed, &trail);
@@ -103,6 +105,9 @@ impl Engine {
     /// Keeps the failure to be told if no other candidate helps. One that was never journalled does not displace
     /// one that was: its end is still open.
     fn keep(&self, course: &mut Course<'_>, failure: Failure) {
+        if let Some(wait) = failure.fault.retry_after {
+            course.shortest_wait = Some(course.shortest_wait.map_or(wait, |other| other.min(wait)));
+        }
         match &mut course.before {
             Some(before) if before.settlement.is_some() && failure.settlement.is_none() => {
                 if failure.fault.retry == RetryClass::Stop {
@@ -139,15 +144,16 @@ impl Engine {
                 &fault,
             ),
         }
-        // A provider that cannot be reached is no answer to a caller who asked for a model: the permitted
-        // deployments are down, and the record names what was withheld.
-        let unreachable = matches!(
-            fault.code,
-            Code::UpstreamUnreachable | Code::UpstreamTimeout | Code::PermittedUnavailable
-        );
-        if unreachable && fault.source != Source::Caller {
+        // A provider that cannot be reached or says that it is overloaded is no answer to a caller who asked for
+        // a model: the permitted deployments are down, and the record names what was withheld.
+        let down = matches!(fault.code, Code::UpstreamUnreachable | Code::PermittedUnavailable)
+            || fault.code == Code::UpstreamError && matches!(fault.upstream_status, Some(503 | 529));
+        if down {
             let detail = fault.detail.take();
             fault = Fault { detail, ..placed.unavailable(course.caller, self.shared.clock.monotonic()) };
+        } else if matches!(fault.code, Code::RateLimited | Code::QuotaExhausted) {
+            // Whichever candidate has room first will do.
+            fault.retry_after = course.shortest_wait;
         }
         Refused { fault, head, relayed }
     }

@@ -24,7 +24,10 @@ impl Needs {
     /// Hears sound.
     pub const AUDIO: Self = Self(1 << 7);
 
-    const NAMES: [(Self, &'static str); 8] = [
+    /// Makes vectors by OpenAI's embeddings API. A matter of the endpoint, not of the model's capabilities.
+    pub const EMBEDDINGS: Self = Self(1 << 8);
+
+    const NAMES: [(Self, &'static str); 9] = [
         (Self::TOOLS, "tools"),
         (Self::FORCED_TOOLS, "forced tool choice"),
         (Self::VISION, "images"),
@@ -33,6 +36,7 @@ impl Needs {
         (Self::LOGPROBS, "logprobs"),
         (Self::CANDIDATES, "n > 1"),
         (Self::AUDIO, "audio"),
+        (Self::EMBEDDINGS, "an embeddings API"),
     ];
 
     /// Adds `other` where `when` holds.

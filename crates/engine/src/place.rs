@@ -14,7 +14,7 @@ use domain::{
     Code, DecisionId, Fault, ModelName, RetryClass, Source,
     record::{DecisionRecord, Record},
 };
-use placement::{DeploymentIndex, Live, Outcome, Standing, Surface};
+use placement::{DeploymentIndex, Live, Outcome, Standing};
 use std::{fmt::Write, sync::Arc, time::Duration};
 
 /// A call's placement.
@@ -28,6 +28,9 @@ pub(crate) struct Placed {
     standing: Arc<Standing>,
     snapshot: Arc<Snapshot>,
 }
+
+/// A call is tried at no more deployments than this: after so many failures one more helps nobody.
+const MAX_CANDIDATES: usize = 8;
 
 /// How long a caller is asked to wait where nobody says how long.
 const WAIT: Duration = Duration::from_secs(5);
@@ -49,14 +52,14 @@ impl Engine {
         let outcome = placement::rank(&standing, &live, &mut ranked);
         let mut placed = Placed {
             decision: standing.decision,
-            candidates: Vec::with_capacity(ranked.len()),
+            candidates: Vec::with_capacity(ranked.len().min(MAX_CANDIDATES)),
             last_resort: false,
             snapshot: Arc::clone(&caller.snapshot),
             standing,
         };
         let fault = match outcome {
             Outcome::Placed => {
-                for place in &ranked {
+                for place in ranked.iter().take(MAX_CANDIDATES) {
                     let seat = placed.standing.permitted.get(usize::from(place.seat));
                     placed
                         .candidates
@@ -113,7 +116,7 @@ impl Engine {
             model: model.name.clone(),
             pin,
             class: call.class(),
-            surface: Surface::OpenAiChat,
+            surface: call.surface(),
             needs: call.needs(),
         })
     }

@@ -38,7 +38,7 @@ pub struct Settlement {
 
 /// Characters per token assumed where nobody counted: the usual figure for English text. An estimate is
 /// always marked as one.
-const BYTES_PER_TOKEN: u64 = 4;
+pub(crate) const BYTES_PER_TOKEN: u64 = 4;
 
 impl Settlement {
     /// Opens the end of the attempt whose record has just been written.
@@ -140,7 +140,7 @@ impl Settlement {
 
     /// The attempt ended well: the terminal of the call. Returns the priced record's cost.
     pub fn done(mut self) -> Settled {
-        self.deployment.breaker().success();
+        self.note_health(Health::Good);
         self.close(Outcome::Done, true)
     }
 
@@ -166,10 +166,14 @@ impl Settlement {
 
     fn note_health(&self, health: Health) {
         match health {
-            Health::Bad(asked) => self.deployment.breaker().failure(self.shared.clock.monotonic(), asked),
-            Health::Good => self.deployment.breaker().success(),
-            Health::Unknown if self.probe => self.deployment.breaker().abandon(),
+            Health::Bad(asked) => {
+                self.deployment.breaker().failure(self.started, self.shared.clock.monotonic(), asked);
+            }
+            Health::Good => self.deployment.breaker().success(self.started),
             Health::Unknown => {}
+        }
+        if self.probe {
+            self.deployment.breaker().abandon();
         }
     }
 

@@ -348,10 +348,14 @@ pub fn rank(standing: &Standing, live: &dyn Fn(DeploymentIndex) -> Live, out: &m
             Live::Unable => {}
         }
     }
-    out.sort_unstable_by_key(|ranked| {
+    // The seats stand in their fixed order; only latencies among equals can disturb it.
+    let by = |ranked: &Ranked| {
         let fixed = standing.permitted.get(usize::from(ranked.seat)).map(fixed_rank);
         (fixed, ranked.latency_us, ranked.seat)
-    });
+    };
+    if !out.is_sorted_by_key(by) {
+        out.sort_unstable_by_key(by);
+    }
     if !out.is_empty() {
         Outcome::Placed
     } else if standing.permitted.is_empty() {

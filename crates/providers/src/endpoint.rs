@@ -32,6 +32,7 @@ pub struct Endpoint {
     quirks: Quirks,
     uri: Uri,
     uri_stream: Uri,
+    uri_embeddings: Option<Uri>,
     headers: HeaderMap,
     call_header: Option<HeaderName>,
     secret_need: SecretNeed,
@@ -71,9 +72,21 @@ pub(crate) trait Sign: fmt::Debug + Send + Sync {
     fn sign(&self, request: &mut http::Request<Bytes>, secret: &Secret, now: Timestamp) -> Result<(), Fault>;
 }
 
+/// What is asked for. Each has a URL of its own; the rest of a request is the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Operation {
+    /// An answer of the model, in the endpoint's dialect.
+    #[default]
+    Chat,
+    /// Vectors of texts, in OpenAI's embeddings format; only where [`Endpoint::embeddings_target`] is some.
+    Embeddings,
+}
+
 /// What changes from call to call.
 #[derive(Clone, Debug)]
 pub struct RequestParts<'a> {
+    /// What is asked for.
+    pub operation: Operation,
     /// Whether the answer is to be streamed.
     pub stream: bool,
     /// The secret, of the kind that [`Endpoint::secret_need`] names.
@@ -160,6 +173,12 @@ impl Endpoint {
         if stream { &self.uri_stream } else { &self.uri }
     }
 
+    /// Path and query of a request for embeddings; `None` where the provider has none of OpenAI's format.
+    #[must_use]
+    pub const fn embeddings_target(&self) -> Option<&Uri> {
+        self.uri_embeddings.as_ref()
+    }
+
     /// The HTTP request for `parts`.
     ///
     /// # Errors
@@ -194,9 +213,14 @@ impl Endpoint {
 
     /// Puts a request together: prepared headers, the call's id, the proof.
     pub(crate) fn build(&self, parts: RequestParts<'_>) -> Result<http::Request<Bytes>, Fault> {
+        let target = match (parts.operation, self.embeddings_target()) {
+            (Operation::Chat, _) => self.target(parts.stream),
+            (Operation::Embeddings, Some(target)) => target,
+            (Operation::Embeddings, None) => return Err(no_embeddings()),
+        };
         let mut request = http::Request::new(parts.body);
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.target(parts.stream).clone();
+        *request.uri_mut() = target.clone();
         *request.headers_mut() = self.headers.clone();
         if let Some(name) = &self.call_header
             && let Ok(id) = HeaderValue::try_from(parts.call.to_string())
@@ -232,6 +256,16 @@ pub(crate) fn credentials(detail: &str) -> Fault {
     Fault { counts_against_health: true, ..fault }.because(detail)
 }
 
+/// Placement filters such deployments out; this is the last line of defence.
+fn no_embeddings() -> Fault {
+    Fault::new(
+        Source::Gateway,
+        RetryClass::NextCandidate,
+        Code::UnsupportedParameter,
+        "the deployment has no embeddings API of OpenAI's format",
+    )
+}
+
 fn secret_header(text: &str) -> Result<HeaderValue, Fault> {
     let mut value = HeaderValue::try_from(text)
         .map_err(|_| credentials("the secret holds a character that no header may hold (a line break?)"))?;
@@ -247,6 +281,8 @@ pub(crate) struct Draft {
     /// Path and query after the base's prefix, whole body and stream.
     pub(crate) path: String,
     pub(crate) path_stream: String,
+    /// The same for embeddings, where there are any of OpenAI's format.
+    pub(crate) path_embeddings: Option<String>,
     pub(crate) wire_model: String,
     pub(crate) model_in_body: bool,
     pub(crate) region: Option<String>,
@@ -280,6 +316,7 @@ impl Draft {
             base,
             path: String::new(),
             path_stream: String::new(),
+            path_embeddings: None,
             wire_model,
             model_in_body: true,
             region: None,
@@ -296,6 +333,8 @@ impl Draft {
     pub(crate) fn finish(self, written: &Written, mut errors: Errors) -> Result<Endpoint, Vec<FieldError>> {
         let uri = errors.take(target(&self.base, &self.path));
         let uri_stream = errors.take(target(&self.base, &self.path_stream));
+        let uri_embeddings =
+            self.path_embeddings.as_deref().and_then(|path| errors.take(target(&self.base, path)));
         let host = HeaderValue::try_from(self.base.origin.authority()).map_err(|_| FieldError {
             field: "endpoint",
             message: "has a host that cannot be written in a header".into(),
@@ -324,6 +363,7 @@ impl Draft {
                     quirks: written.quirks.over(self.quirks),
                     uri,
                     uri_stream,
+                    uri_embeddings,
                     headers,
                     call_header: self.call_header,
                     secret_need: self.secret_need,
@@ -357,7 +397,9 @@ mod tests {
 
     fn request(endpoint: &Endpoint, secret: &Secret) -> Result<http::Request<Bytes>, Fault> {
         let body = Bytes::from_static(b"{\"kept\":1}");
-        endpoint.request(RequestParts { stream: true, secret, now: now(), call: CallId::from_bits(1), body })
+        let operation = Operation::Chat;
+        let call = CallId::from_bits(1);
+        endpoint.request(RequestParts { operation, stream: true, secret, now: now(), call, body })
     }
 
     #[test]

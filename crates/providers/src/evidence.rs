@@ -8,7 +8,7 @@
 use crate::{endpoint::Endpoint, provider::Provider, registry};
 use domain::{product::header::SIMULATED, record::ServedBy};
 use http::{HeaderMap, HeaderName};
-use memchr::memmem;
+use memchr::memmem::Finder;
 use std::{collections::HashMap, sync::LazyLock};
 
 /// By what a host's answers are known.
@@ -147,7 +147,7 @@ struct Marks {
     headers: HashMap<&'static str, &'static str>,
     prefixes: Vec<(&'static str, &'static str)>,
     ids: Vec<(&'static str, &'static str)>,
-    fields: Vec<(&'static str, &'static str)>,
+    fields: Vec<(&'static str, &'static str, Finder<'static>)>,
 }
 
 /// Mark → host, from the descriptors.
@@ -164,7 +164,7 @@ static MARKS: LazyLock<Marks> = LazyLock::new(|| {
             }
         }
         marks.ids.extend(print.ids.iter().map(|mark| (*mark, descriptor.id)));
-        marks.fields.extend(print.fields.iter().map(|mark| (*mark, descriptor.id)));
+        marks.fields.extend(print.fields.iter().map(|mark| (*mark, descriptor.id, Finder::new(*mark))));
     }
     marks
 });
@@ -196,8 +196,9 @@ impl Marks {
                 out.push(Signal { host, mark, seen_in: SeenIn::Id });
             }
         }
-        for (mark, host) in self.fields.iter().copied().filter(|(_, host)| heard(host)) {
-            if has_key(body.bytes, mark) {
+        for (mark, host, finder) in &self.fields {
+            let (mark, host) = (*mark, *host);
+            if !body.bytes.is_empty() && heard(host) && has_key(body.bytes, finder) {
                 out.push(Signal { host, mark, seen_in: SeenIn::Field });
             }
         }
@@ -221,14 +222,15 @@ fn shared(own: &Fingerprint, headers: &HeaderMap, out: &mut Vec<Signal>, host: &
 
 /// Whether `"key":` stands near either end of `bytes`. In a JSON text that a model wrote the quotes would be
 /// escaped, so only a real key matches.
-fn has_key(bytes: &[u8], key: &str) -> bool {
+fn has_key(bytes: &[u8], key: &Finder<'_>) -> bool {
+    let length = key.needle().len();
     let head = bytes.get(..bytes.len().min(SCANNED)).unwrap_or_default();
     let tail = bytes.get(bytes.len().saturating_sub(SCANNED).max(head.len())..).unwrap_or_default();
     [head, tail].into_iter().any(|part| {
-        memmem::find_iter(part, key).any(|at| {
+        key.find_iter(part).any(|at| {
             let quoted = at.checked_sub(1).and_then(|before| part.get(before)) == Some(&b'"');
             let unescaped = at.checked_sub(2).and_then(|before| part.get(before)) != Some(&b'\\');
-            let rest = part.get(at + key.len()..).unwrap_or_default();
+            let rest = part.get(at + length..).unwrap_or_default();
             let colon = rest
                 .strip_prefix(b"\"")
                 .is_some_and(|rest| rest.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b':'));
@@ -248,7 +250,7 @@ mod tests {
 
     #[test]
     fn only_a_real_key_is_a_mark() {
-        assert!(has_key(br#"{"a":1,"trafficType" : "ON_DEMAND"}"#, "trafficType"));
+        assert!(has_key(br#"{"a":1,"trafficType" : "ON_DEMAND"}"#, &Finder::new("trafficType")));
         for not in [
             r#"{"content":"\"trafficType\": 1"}"#,
             r#"{"content":"trafficType"}"#,
@@ -256,10 +258,10 @@ mod tests {
             r#"{"xtrafficType":1}"#,
             "",
         ] {
-            assert!(!has_key(not.as_bytes(), "trafficType"), "{not}");
+            assert!(!has_key(not.as_bytes(), &Finder::new("trafficType")), "{not}");
         }
         let mut long = vec![b' '; 3 * SCANNED];
         long.extend_from_slice(br#""trafficType":1}"#);
-        assert!(has_key(&long, "trafficType"));
+        assert!(has_key(&long, &Finder::new("trafficType")));
     }
 }

@@ -76,12 +76,12 @@ fn dress(mut fault: Fault, answer: &Answer<'_>) -> Fault {
     let waits = fault.retry_after.is_none()
         && matches!(fault.code, Code::RateLimited | Code::QuotaExhausted | Code::UpstreamError);
     if waits {
-        fault.retry_after = match answer.status {
-            429 | 503 | 529 => retry_after::read(answer.headers, answer.now),
-            // Elsewhere the resets of a limit tell nothing of this fault; only an explicit wish counts.
-            _ if answer.headers.contains_key("retry-after") => retry_after::read(answer.headers, answer.now),
-            _ => None,
-        };
+        let asked = ["retry-after", "retry-after-ms"].iter().any(|name| answer.headers.contains_key(*name));
+        // Every answer of some hosts tells when their limits reset. Where no limit was hit that says nothing of
+        // this fault; only an explicit wish counts.
+        if answer.status == 429 || asked {
+            fault.retry_after = retry_after::read(answer.headers, answer.now);
+        }
     }
     if fault.source == Source::Caller && answer.passed_through {
         fault.param.clone_from(&answer.said.param);

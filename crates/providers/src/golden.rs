@@ -1,7 +1,7 @@
 //! Requests and faults as text, for golden tests.
 
 use crate::{
-    endpoint::{Endpoint, RequestParts},
+    endpoint::{Endpoint, Operation, RequestParts},
     fault::Answer,
     registry,
     written::Written,
@@ -60,6 +60,7 @@ pub(crate) fn show(toml: &str) -> String {
     );
     for stream in [false, true] {
         let parts = RequestParts {
+            operation: Operation::Chat,
             stream,
             secret: &secret(&endpoint),
             now: now(),

@@ -23,7 +23,7 @@ pub mod retry_after;
 pub mod vertex;
 pub mod written;
 
-pub use endpoint::{Endpoint, Reach, RequestParts};
+pub use endpoint::{Endpoint, Operation, Reach, RequestParts};
 pub use evidence::{BodyMarks, Evidence, Signal};
 pub use fault::Answer;
 pub use origin::{Origin, Scheme};

@@ -17,6 +17,8 @@ use domain::Dialect;
 pub struct Host {
     descriptor: Descriptor,
     quirks: Quirks,
+    /// Whether it has `/embeddings` beside `/chat/completions`; false only where its documents show none.
+    embeddings: bool,
 }
 
 /// The usual host: the old name of the token limit, no `developer` role.
@@ -64,6 +66,7 @@ const MARKED: Fingerprint = Fingerprint { may_show: MayShow::Own, ..Fingerprint:
 /// The table.
 pub static HOSTS: [Host; 12] = [
     Host {
+        embeddings: true,
         descriptor: Descriptor {
             id: "openai-compatible",
             name: "Any OpenAI-style host",
@@ -74,6 +77,7 @@ pub static HOSTS: [Host; 12] = [
         quirks: DOCUMENTED,
     },
     Host {
+        embeddings: true,
         descriptor: Descriptor {
             id: "vllm",
             name: "vLLM",
@@ -87,6 +91,7 @@ pub static HOSTS: [Host; 12] = [
         quirks: PLAIN,
     },
     Host {
+        embeddings: true,
         descriptor: Descriptor {
             id: "ollama",
             name: "Ollama",
@@ -99,6 +104,7 @@ pub static HOSTS: [Host; 12] = [
         quirks: Quirks { no_image_urls: true, ..PLAIN },
     },
     Host {
+        embeddings: true,
         descriptor: Descriptor {
             id: "mistral",
             name: "Mistral",
@@ -123,6 +129,7 @@ pub static HOSTS: [Host; 12] = [
         },
     },
     Host {
+        embeddings: false,
         descriptor: Descriptor {
             id: "groq",
             name: "Groq",
@@ -141,6 +148,7 @@ pub static HOSTS: [Host; 12] = [
         quirks: Quirks { max_tokens_field: MaxTokensField::MaxCompletionTokens, ..PLAIN },
     },
     Host {
+        embeddings: true,
         descriptor: Descriptor {
             id: "together",
             name: "Together AI",
@@ -158,6 +166,7 @@ pub static HOSTS: [Host; 12] = [
         quirks: PLAIN,
     },
     Host {
+        embeddings: false,
         descriptor: Descriptor {
             id: "deepseek",
             name: "DeepSeek",
@@ -175,6 +184,7 @@ pub static HOSTS: [Host; 12] = [
         quirks: PLAIN,
     },
     Host {
+        embeddings: true,
         descriptor: Descriptor {
             id: "xai",
             name: "xAI",
@@ -192,6 +202,7 @@ pub static HOSTS: [Host; 12] = [
         quirks: Quirks { max_tokens_field: MaxTokensField::MaxCompletionTokens, ..PLAIN },
     },
     Host {
+        embeddings: true,
         descriptor: Descriptor {
             id: "openrouter",
             name: "OpenRouter",
@@ -212,6 +223,7 @@ pub static HOSTS: [Host; 12] = [
         quirks: Quirks { max_tokens_field: MaxTokensField::MaxTokens, ..DOCUMENTED },
     },
     Host {
+        embeddings: false,
         descriptor: Descriptor {
             id: "cerebras",
             name: "Cerebras",
@@ -225,6 +237,7 @@ pub static HOSTS: [Host; 12] = [
         quirks: Quirks { max_tokens_field: MaxTokensField::MaxCompletionTokens, ..PLAIN },
     },
     Host {
+        embeddings: true,
         descriptor: Descriptor {
             id: "perplexity",
             name: "Perplexity",
@@ -238,6 +251,7 @@ pub static HOSTS: [Host; 12] = [
         quirks: Quirks { no_stream_options: true, no_message_name: true, ..PLAIN },
     },
     Host {
+        embeddings: true,
         descriptor: Descriptor {
             id: "huggingface",
             name: "Hugging Face Inference Providers",
@@ -277,6 +291,7 @@ impl Provider for Host {
         let mut draft = Draft::new(self, dialect, base, wire_model, auth);
         draft.path = format!("{root}/chat/completions");
         draft.path_stream.clone_from(&draft.path);
+        draft.path_embeddings = self.embeddings.then(|| format!("{root}/embeddings"));
         draft.quirks = self.quirks;
         draft.finish(written, errors)
     }

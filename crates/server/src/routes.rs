@@ -3,7 +3,9 @@
 
 mod calls;
 mod models;
+mod openai;
 mod openai_chat;
+mod openai_embeddings;
 
 use crate::{answer, body::Outgoing, caller_key, listener::ServerSettings};
 use domain::{Code, Dialect, Fault};
@@ -15,6 +17,7 @@ use std::sync::Arc;
 /// The routes, for `cabotage` to list and for tests to crawl.
 pub(crate) const ROUTES: &[(&str, &str)] = &[
     ("POST", "/v1/chat/completions"),
+    ("POST", "/v1/embeddings"),
     ("GET", "/v1/models"),
     ("GET", "/v1/models/{model}"),
     ("GET", "/cabotage/v1/calls/{id}"),
@@ -47,6 +50,12 @@ pub(crate) async fn answer(
             return answer::fault(dialect, call, &wrong_method("POST"), None);
         }
         return openai_chat::answer(engine, settings, caller, call, request).await;
+    }
+    if path == "/v1/embeddings" {
+        if *request.method() != Method::POST {
+            return answer::fault(dialect, call, &wrong_method("POST"), None);
+        }
+        return openai_embeddings::answer(engine, settings, caller, call, request).await;
     }
     if let Some(model) = path.strip_prefix("/v1/models") {
         if !get {

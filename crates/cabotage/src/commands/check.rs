@@ -1,5 +1,7 @@
 //! `cabotage check`: configuration, terms, facts, prices; all errors at once.
 
+mod live;
+
 use crate::{
     clock::SystemClock,
     exit,
@@ -19,6 +21,15 @@ pub(crate) struct Check {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Then make ten tiny calls on every deployment, with your keys and at your cost
+    #[arg(long, requires = "budget")]
+    live: bool,
+    /// What --live may cost at most, in US dollars at list price, for instance 0.10
+    #[arg(long, value_name = "DOLLARS")]
+    budget: Option<f64>,
+    /// Where --live writes its report, which names no host, no key and none of your own names
+    #[arg(long, value_name = "FILE", default_value = "cabotage-live.json")]
+    report: PathBuf,
 }
 
 /// Exit 0 where nothing is wrong, 1 where something is.
@@ -50,7 +61,12 @@ pub(crate) fn run(arguments: &Check) -> anyhow::Result<ExitCode> {
     } else {
         summary(&checked, &unpriced, clock.now());
     }
-    Ok(ExitCode::SUCCESS)
+    match (arguments.live, arguments.budget) {
+        (true, Some(budget)) => {
+            live::run(spec, &(clock as _), live::Budget::of_dollars(budget)?, &arguments.report)
+        }
+        _ => Ok(ExitCode::SUCCESS),
+    }
 }
 
 fn summary(checked: &Checked, unpriced: &[&str], now: jiff::Timestamp) {

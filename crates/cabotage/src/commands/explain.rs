@@ -1,19 +1,21 @@
 //! `cabotage explain`: where would a call run, and why nowhere else. Asks a running gateway, or reads a
 //! configuration; both by the engine's own `explain`.
 
-use crate::{
-    clock::SystemClock,
-    exit, http1,
-    wiring::{self, Origin},
-};
+use crate::{clock::SystemClock, exit, http1, wiring};
 use anyhow::{Context as _, bail};
 use clap::Args;
+use config::{Process, Surroundings, Text};
 use domain::{Clock, journal::MemoryJournal};
 use engine::{Engine, EngineSettings, explain::ExplainQuery};
 use jiff::Timestamp;
 use placement::{CallClass, explain::render_text, instant};
 use serde_json::{Value, json};
-use std::{path::PathBuf, process::ExitCode, sync::Arc};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
 
 /// The terms permit no deployment.
 const REFUSED: u8 = 3;
@@ -108,17 +110,41 @@ fn online(arguments: &Explain) -> anyhow::Result<(String, String)> {
         .context("is a gateway running there? (another address: --admin URL; without a gateway: -c FILE)")?;
     if answer.status != 200 {
         let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        bail!("{}", said.pointer("/error/message").and_then(Value::as_str).unwrap_or("the gateway gave no explanation"));
+        bail!(
+            "{}",
+            said.pointer("/error/message")
+                .and_then(Value::as_str)
+                .unwrap_or("the gateway gave no explanation")
+        );
     }
     let outcome = answer.header(admin::OUTCOME).to_owned();
     let text = answer.text();
     Ok((outcome, if arguments.json { pretty(&text) } else { text }))
 }
 
+/// The process's files, and for every variable that is not set a word in its place: where a call may run does not
+/// depend on secrets, so they need not be at hand to ask.
+struct WithoutSecrets;
+
+impl Surroundings for WithoutSecrets {
+    fn variable(&self, name: &str) -> Option<String> {
+        Process.variable(name).or_else(|| Some(format!("in the place of {name}")))
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        Process.read(path)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
+        Process.list(dir)
+    }
+}
+
 /// Reads the configuration; nothing listens and nothing is called. `None`: its problems have been printed.
-fn offline(file: &std::path::Path, arguments: &Explain) -> anyhow::Result<Option<(String, String)>> {
+fn offline(file: &Path, arguments: &Explain) -> anyhow::Result<Option<(String, String)>> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::real());
-    let checked = match Origin::File(file.to_path_buf()).check() {
+    let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
+    let checked = match config::check(Text { file, text: &text }, wiring::shipped::SHIPPED, &WithoutSecrets) {
         Ok(checked) => checked,
         Err(problems) => {
             eprintln!("{problems}\n\n{}", wiring::problem_count(&problems));
@@ -134,7 +160,8 @@ fn offline(file: &std::path::Path, arguments: &Explain) -> anyhow::Result<Option
         seed: [0; 32],
     });
     engine.load(config::build(&checked, &sources, engine.next_epoch())?)?;
-    let explanation = engine.explain(&arguments.query()).map_err(|fault| anyhow::anyhow!("{}", fault.message))?;
+    let explanation =
+        engine.explain(&arguments.query()).map_err(|fault| anyhow::anyhow!("{}", fault.message))?;
     let outcome = json!(explanation.outcome).as_str().unwrap_or_default().to_owned();
     let text = if arguments.json {
         format!("{}\n", serde_json::to_string_pretty(&explanation)?)

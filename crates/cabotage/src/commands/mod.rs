@@ -1,7 +1,12 @@
 //! One file per command, each with its arguments and `run`.
 
 pub(crate) mod check;
+pub(crate) mod demo;
+pub(crate) mod explain;
+pub(crate) mod ledger;
+pub(crate) mod probe;
 pub(crate) mod serve;
+pub(crate) mod sim;
 
 use crate::cli::Command;
 use std::process::ExitCode;
@@ -9,7 +14,12 @@ use std::process::ExitCode;
 /// Runs a command to its end.
 pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Ledger(arguments) => ledger::run(&arguments),
+        Command::Probe(arguments) => probe::run(&arguments),
+        Command::Sim(arguments) => sim::run(&arguments),
     }
 }

@@ -64,7 +64,11 @@ pub(crate) fn run(arguments: &Sim) -> anyhow::Result<ExitCode> {
     for cloud in simulator.clouds() {
         println!("  {:<20} http://{}", cloud.name, cloud.address);
     }
-    println!("  {:<20} http://{}   GET /clouds /journal, POST /kill /heal /faults", "control", simulator.control_address());
+    println!(
+        "  {:<20} http://{}   GET /clouds /journal, POST /kill /heal /faults",
+        "control",
+        simulator.control_address()
+    );
     runtime.block_on(wiring::stop::asked())?;
     runtime.block_on(simulator.shutdown());
     runtime.shutdown_timeout(Duration::from_millis(200));

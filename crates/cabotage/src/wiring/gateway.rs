@@ -38,7 +38,11 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     /// Opens the journal, puts the snapshot in force, binds both listeners. Nothing is served yet.
-    pub(crate) fn start(checked: &Checked, sources: Arc<Sources>, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+    pub(crate) fn start(
+        checked: &Checked,
+        sources: Arc<Sources>,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<Self> {
         let records = Records::open(&checked.journal, clock.as_ref())?;
         let engine = Engine::new(EngineSettings {
             clock,
@@ -86,7 +90,12 @@ impl Gateway {
         }
         let Self { engine, sources, records, data: (data, listener), rim: (rim, admin), .. } = self;
         let (stop, stopped) = watch::channel(false);
-        let reload = Reload { origin, engine: Arc::clone(&engine), sources, started_with: reload::Fixed::of(&checked) };
+        let reload = Reload {
+            origin,
+            engine: Arc::clone(&engine),
+            sources,
+            started_with: reload::Fixed::of(&checked),
+        };
         rim.spawn(admin.serve(Arc::clone(&engine), until(stopped.clone())));
         rim.spawn(sweep(Arc::clone(&engine), stopped.clone()));
         rim.spawn(reload.run(checked.files, stopped.clone()));
@@ -118,14 +127,19 @@ async fn sweep(engine: Arc<Engine>, stopped: watch::Receiver<bool>) {
     let mut stop = std::pin::pin!(until(stopped));
     loop {
         tokio::select! {
-            () = tokio::time::sleep(SWEEP_EVERY) => engine.sweep(),
+            () = tokio::time::sleep(SWEEP_EVERY) => {
+                engine.sweep();
+                // Asks Cedar, so not on a thread that others wait for.
+                let engine = Arc::clone(&engine);
+                let _detached = tokio::task::spawn_blocking(move || engine.prepare_next_window());
+            }
             () = &mut stop => return,
         }
     }
 }
 
 /// Random bytes from the cryptographic generator of the TLS library.
-pub(super) fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
+pub(crate) fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
     let mut bytes = [0; N];
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     provider.secure_random.fill(&mut bytes).map_err(|_| anyhow!("the system gives no random numbers"))?;

@@ -1,13 +1,13 @@
 //! From a checked configuration to a running gateway, and from there to its end.
 
 mod gateway;
-mod journal;
+pub(crate) mod journal;
 mod origin;
 mod reload;
 pub(crate) mod shipped;
-mod stop;
+pub(crate) mod stop;
 
-pub(crate) use gateway::Gateway;
+pub(crate) use gateway::{Gateway, random};
 pub(crate) use origin::Origin;
 
 use config::Problems;

@@ -65,7 +65,11 @@ impl Origin {
                 keys.join(", ")
             );
         }
-        tracing::info!(deployments = found.deployments, providers = found.providers.join(","), "made from the environment");
+        tracing::info!(
+            deployments = found.deployments,
+            providers = found.providers.join(","),
+            "made from the environment"
+        );
         let key = match around.variable(environment::GATEWAY_KEY) {
             Some(_) => None,
             None => Some(new_key()?),
@@ -80,7 +84,8 @@ impl Origin {
     pub(crate) fn check(&self) -> Result<Checked, Problems> {
         match self {
             Self::File(file) => {
-                let text = Process.read(file).and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
+                let text =
+                    Process.read(file).and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
                 let text = text.map_err(|error| unreadable(file, &error))?;
                 config::check(Text { file, text: &text }, SHIPPED, &Process)
             }

@@ -103,11 +103,17 @@ impl Reload {
                 return None;
             }
         };
-        let built = config::build(&checked, &self.sources, self.engine.next_epoch()).map_err(anyhow::Error::from);
+        let built =
+            config::build(&checked, &self.sources, self.engine.next_epoch()).map_err(anyhow::Error::from);
         match built.and_then(|spec| Ok(self.engine.load(spec)?)) {
             Ok(epoch) => {
-                tracing::info!(snapshot = epoch.0, deployments = checked.deployments.len(), "the new configuration is in force");
-                self.engine.notice("snapshot", &format!("{} is in force, terms {}", epoch.0, checked.terms.hash()));
+                tracing::info!(
+                    snapshot = epoch.0,
+                    deployments = checked.deployments.len(),
+                    "the new configuration is in force"
+                );
+                self.engine
+                    .notice("snapshot", &format!("{} is in force, terms {}", epoch.0, checked.terms.hash()));
             }
             Err(error) => {
                 tracing::error!("{error}: the old configuration stays in force");
@@ -134,7 +140,8 @@ fn fingerprint(files: &[PathBuf]) -> u64 {
     let folders: BTreeSet<PathBuf> = files.iter().map(|file| folder_of(file)).collect();
     for folder in folders {
         let names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-        let packs: BTreeSet<PathBuf> = names.filter(|path| path.extension().is_some_and(|ext| ext == "toml")).collect();
+        let packs: BTreeSet<PathBuf> =
+            names.filter(|path| path.extension().is_some_and(|ext| ext == "toml")).collect();
         packs.hash(&mut hasher);
     }
     for file in files {

@@ -43,7 +43,8 @@ fn a_good_one_exits_0_with_a_summary() {
         .env("OPENAI_API_KEY", "sk-canary-openai")
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     assert!(said.contains("ok: 1 deployment, 1 model, 1 workload, 1 key, 2 packs"), "{said}");
     assert!(!said.contains("canary"), "{said}");

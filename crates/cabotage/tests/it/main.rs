@@ -1,6 +1,21 @@
 //! The binary from outside.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "tests may fail, and wait by the real clock"
+)]
 
+mod caller;
 mod check;
+mod child;
+mod demo;
+mod kill9;
+mod live;
+mod memory;
+mod probe;
 mod serve;
 
 use std::{path::Path, process::Command};

@@ -49,12 +49,30 @@ impl Gateway {
     fn get(&self, address: &str, path: &str, key: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        let head = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n");
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n"
+        );
         stream.write_all(head.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
         (status, answer)
+    }
+
+    /// The status of a call of `model`.
+    fn call(&self, model: &str) -> (u16, String) {
+        let body = format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"hello"}}]}}"#);
+        let mut stream = TcpStream::connect(&self.data).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let head = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {KEY}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+            self.data,
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        (answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0), answer)
     }
 
     fn models(&self) -> (u16, String) {
@@ -109,10 +127,44 @@ fn it_serves_reloads_whole_or_not_at_all_and_stops() {
     assert_eq!(gateway.stop(), Some(0));
 }
 
+/// A pack with one rule that refuses `provider`.
+fn pack(provider: &str) -> String {
+    format!(
+        "[pack]\nid = \"house\"\ntitle = \"House rules\"\nbinds = \"us\"\nstatus = \"draft\"\nmode = \"enforce\"\n\
+         [[rule]]\nid = \"house-1\"\ntitle = \"Not there\"\napplies_to = {{ action = \"infer\" }}\n\
+         forbidden = {{ provider = \"{provider}\" }}\nsource = \"board\"\nclause = \"1\"\nowner = \"board\"\n\
+         reviewed = 2026-11-21\nwaivable = true\n"
+    )
+}
+
+#[test]
+fn an_edited_term_holds_for_the_next_call() {
+    let text = format!("{}\n[terms]\ndir = \"terms\"\n", configuration("m"));
+    let dir = folder(&[("cabotage.toml", &text), ("terms/house.toml", &pack("nobody"))]);
+    let (gateway, _) = Gateway::start(dir.path(), &["-c", "cabotage.toml"], &[("K", KEY)]);
+    let (status, answer) = gateway.call("m");
+    assert_eq!(status, 503, "permitted, and nothing listens there: {answer}");
+    std::fs::write(dir.path().join("terms/house.toml"), pack("vllm")).unwrap();
+    let until = Instant::now() + Duration::from_secs(20);
+    let refused = loop {
+        let (status, answer) = gateway.call("m");
+        if status == 403 {
+            break answer;
+        }
+        assert!(Instant::now() < until, "never refused: {answer}");
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    assert!(refused.contains("house-1"), "{refused}");
+}
+
 #[test]
 fn a_provider_key_in_the_environment_is_enough() {
     let dir = folder(&[]);
-    let variables = [("OPENAI_API_KEY", "sk-canary"), ("CABOTAGE_DATA_ADDRESS", "127.0.0.1:0"), ("CABOTAGE_ADMIN_ADDRESS", "127.0.0.1:0")];
+    let variables = [
+        ("OPENAI_API_KEY", "sk-canary"),
+        ("CABOTAGE_DATA_ADDRESS", "127.0.0.1:0"),
+        ("CABOTAGE_ADMIN_ADDRESS", "127.0.0.1:0"),
+    ];
     let (gateway, mut said) = Gateway::start(dir.path(), &[], &variables);
     said.retain(|line| line.contains("key"));
     assert!(!said.concat().contains("canary"));

@@ -25,7 +25,8 @@ macro_rules! cases {
     ($($name:ident: $text:expr;)+) => {
         $(#[test]
         fn $name() {
-            insta::assert_snapshot!(stringify!($name), said(&$text));
+            let text: String = $text;
+            insta::assert_snapshot!(stringify!($name), said(&text));
         })+
     };
 }

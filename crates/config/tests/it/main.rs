@@ -1,5 +1,12 @@
 //! The configuration from outside: a good one, many broken ones with what is said about them, the published
 //! schema, the environment.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may fail"
+)]
 
 mod broken;
 mod environment;

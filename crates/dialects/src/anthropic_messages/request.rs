@@ -5,6 +5,7 @@ use crate::{
     Encoded, Target,
     carried::{self, cannot},
     object::{self, Object, quoted},
+    output_schema,
     thinking::{self, Mode, Thinking},
     turns::{self, Block, BlockKind, Group, OUTPUT_TOOL},
 };
@@ -58,7 +59,7 @@ fn as_it_came(call: &Call, target: &Target<'_>) -> Result<String, Fault> {
         messages.push(message.finish());
     }
     body.json("messages", &object::list(&messages));
-    let tools: Vec<String> = call.tools.iter().map(|tool| tool_text(tool, None)).collect();
+    let tools: Vec<String> = call.tools.iter().map(|tool| tool_text(tool, None, None)).collect();
     if !tools.is_empty() || call.bag.get(OWN, "$tools").is_some() {
         body.json("tools", &object::list(&tools));
     }
@@ -128,6 +129,7 @@ fn blocks_text(blocks: &[Block<'_>], own: bool, losses: &mut Losses) -> Result<S
 fn translated(call: &Call, target: &Target<'_>, losses: &mut Losses) -> Result<String, Fault> {
     carried::lose_bags(call, OWN, &["cache_control", "prefix"], losses);
     carried::lose_options(call, losses);
+    carried::begun_answer(call, target.capabilities)?;
     let mut layout = turns::alternating(call, OWN, losses);
     if layout.groups.is_empty() {
         return Err(cannot("messages", "this model needs at least one message with content".into()));
@@ -165,7 +167,7 @@ enum Output {
     /// Nothing to say.
     Free,
     /// In the dialect's own words.
-    Native(Raw),
+    Native(String),
     /// By a tool whose input is the answer.
     Tool { schema: Option<Raw>, description: Option<String> },
 }
@@ -180,7 +182,9 @@ fn output_of(call: &Call, target: &Target<'_>, losses: &mut Losses) -> Output {
         }
     };
     match schema {
-        Some(schema) if can.json_schema => Output::Native(schema),
+        Some(schema) if can.json_schema => {
+            Output::Native(output_schema::subset(&schema, &[], "response_format.schema", losses))
+        }
         schema if can.tools && can.forced_tools => Output::Tool { schema, description },
         _ => {
             losses.add("response_format");
@@ -206,7 +210,7 @@ fn tools(
         if tool.kind == ToolKind::Custom {
             losses.add("tools.custom");
         }
-        texts.push(tool_text(tool, turns::cache_mark(&tool.bag).as_ref()));
+        texts.push(tool_text(tool, turns::cache_mark(&tool.bag).as_ref(), Some(losses)));
     }
     let callers_own = !texts.is_empty();
     if let Output::Tool { schema, description } = output {
@@ -329,7 +333,7 @@ fn config(call: &Call, thought: &Thinking, output: &Output, body: &mut Object) {
     }
     if let Output::Native(schema) = output {
         let mut format = Object::new();
-        format.string("type", "json_schema").raw("schema", schema);
+        format.string("type", "json_schema").json("schema", schema);
         config.json("format", &format.finish());
     }
     if !config.is_empty() {
@@ -342,7 +346,8 @@ fn config(call: &Call, thought: &Thinking, output: &Output, body: &mut Object) {
     }
 }
 
-fn tool_text(tool: &Tool, cache: Option<&Raw>) -> String {
+/// A tool. Without `losses` it is of this dialect and written as it came.
+fn tool_text(tool: &Tool, cache: Option<&Raw>, losses: Option<&mut Losses>) -> String {
     if let Some(raw) = tool.bag.get(OWN, "$tool") {
         return raw.text().to_owned();
     }
@@ -354,10 +359,14 @@ fn tool_text(tool: &Tool, cache: Option<&Raw>) -> String {
     if let Some(description) = &tool.description {
         text.string("description", description);
     }
-    match (&tool.parameters, tool.kind) {
-        (Some(schema), _) => text.raw("input_schema", schema),
-        (None, ToolKind::Custom) => text.json("input_schema", FREE_TEXT_SCHEMA),
-        (None, _) => text.json("input_schema", EMPTY_SCHEMA),
+    match (&tool.parameters, losses, tool.kind) {
+        // A schema that must be obeyed exactly is held to the same subset as an answer's.
+        (Some(schema), Some(losses), _) if tool.strict == Some(true) => {
+            text.json("input_schema", &output_schema::subset(schema, &[], "tools.parameters", losses))
+        }
+        (Some(schema), _, _) => text.raw("input_schema", schema),
+        (None, _, ToolKind::Custom) => text.json("input_schema", FREE_TEXT_SCHEMA),
+        (None, _, _) => text.json("input_schema", EMPTY_SCHEMA),
     };
     if let Some(strict) = tool.strict {
         text.scalar("strict", strict);

@@ -32,11 +32,16 @@ impl Writer {
         let mut texts = Vec::with_capacity(blocks.len());
         for block in blocks {
             texts.push(self.block(block, losses)?);
-            if let Some(mark) = &block.cache
-                && !matches!(block.kind, BlockKind::Reasoning(_))
-            {
-                texts.push(cache_point(mark));
-            }
+            let mark = match &block.kind {
+                BlockKind::Reasoning(_) => None,
+                // A cache point cannot stand inside of a result: it moves behind it.
+                BlockKind::ToolResult(result) if !self.own => {
+                    let inner = || result.parts.iter().rev().find_map(|part| turns::cache_mark(&part.bag));
+                    block.cache.clone().or_else(inner)
+                }
+                _ => block.cache.clone(),
+            };
+            texts.extend(mark.map(|mark| cache_point(&mark)));
         }
         let is_document =
             |block: &Block<'_>| matches!(block.kind, BlockKind::Media(PartKind::Document(_), _));
@@ -122,6 +127,9 @@ impl Writer {
         inner: &mut Object,
     ) -> Result<&'static str, Fault> {
         let place = format!("messages[{message}].content");
+        if !self.own {
+            takes_source(&media.source, &place)?;
+        }
         let mime = media.mime.as_deref();
         let word = match kind {
             PartKind::Image(_) => {
@@ -177,18 +185,10 @@ impl Writer {
         match &media.source {
             MediaSource::Base64(data) => source.string("bytes", data),
             MediaSource::Text(words) => source.string("text", words),
-            MediaSource::Url(uri) if self.own || uri.starts_with("s3://") => {
+            MediaSource::Url(uri) | MediaSource::FileId(uri) => {
                 let mut location = Object::new();
                 location.string("uri", uri);
                 source.json("s3Location", &location.finish())
-            }
-            MediaSource::Url(_) => {
-                let says = "this host takes bytes, not URLs, and the gateway does not fetch; send a data URL";
-                return Err(cannot(&place, says.into()));
-            }
-            MediaSource::FileId(_) => {
-                let says = "this host does not know the file id; send the bytes as a data URL";
-                return Err(cannot(&place, says.into()));
             }
         };
         inner.json("source", &source.finish());
@@ -222,6 +222,19 @@ impl Writer {
         self.names.push(unique.clone());
         unique
     }
+}
+
+/// Refuses what the host cannot read, before anything is said of its type.
+fn takes_source(source: &MediaSource, place: &str) -> Result<(), Fault> {
+    let says = match source {
+        MediaSource::Base64(_) | MediaSource::Text(_) => return Ok(()),
+        MediaSource::Url(uri) if uri.starts_with("s3://") => return Ok(()),
+        MediaSource::Url(_) => {
+            "this host takes bytes, not URLs, and the gateway does not fetch; send a data URL"
+        }
+        MediaSource::FileId(_) => "this host does not know the file id; send the bytes as a data URL",
+    };
+    Err(cannot(place, says.into()))
 }
 
 /// The image type that the ending of a URL tells.

@@ -8,6 +8,7 @@ use crate::{
     Encoded, Target,
     carried::{self, cannot},
     object::{self, Fields, Object, quoted},
+    output_schema,
     thinking::{self, Mode, Thinking},
     turns::{self, BlockKind, Layout, OUTPUT_TOOL},
 };
@@ -16,8 +17,9 @@ use domain::{
     ToolKind,
 };
 
-/// Beta features of Anthropic that Bedrock is known to take in `anthropic_beta` (AWS's documentation of
-/// Claude's request fields); any other name is a 400 there, so it is a loss here.
+/// Beta features of Anthropic that Bedrock is believed to take in `anthropic_beta`: written from memory and not
+/// checked against AWS's documentation or a live call. A name that Bedrock does not know is a 400 there
+/// ("invalid beta flag"), so a name that is not in this list is a loss here, the safer mistake.
 const BETAS: [&str; 11] = [
     "computer-use-2025-01-24",
     "computer-use-2025-11-24",
@@ -31,6 +33,9 @@ const BETAS: [&str; 11] = [
     "token-efficient-tools-2025-02-19",
     "tool-search-tool-2025-10-19",
 ];
+
+/// Keywords of a schema that Bedrock refuses beyond those that Anthropic refuses (pitfall P61).
+const ALSO_REFUSED: &[&str] = &["pattern"];
 
 const EMPTY_SCHEMA: &str = r#"{"type":"object","properties":{}}"#;
 
@@ -151,7 +156,7 @@ fn translated(call: &Call, target: &Target<'_>, losses: &mut Losses) -> Result<S
     if call.parallel_tool_calls == Some(false) {
         losses.add("parallel_tool_calls");
     }
-    begun_answer(call, target)?;
+    carried::begun_answer(call, target.capabilities)?;
     let layout = turns::alternating(call, OWN, losses);
     if layout.groups.is_empty() {
         return Err(cannot("messages", "this model needs at least one message with content".into()));
@@ -176,18 +181,6 @@ fn translated(call: &Call, target: &Target<'_>, losses: &mut Losses) -> Result<S
     Ok(body.finish())
 }
 
-/// An answer that the caller explicitly began (`prefix`) is refused where the model would not continue it.
-fn begun_answer(call: &Call, target: &Target<'_>) -> Result<(), Fault> {
-    let Some((index, turn)) = call.turns.iter().enumerate().next_back() else { return Ok(()) };
-    let begun = turn.bag.get(Dialect::OpenAiChat, "prefix").is_some_and(|raw| raw.text() == "true");
-    if begun && turn.role == Role::Assistant && !target.capabilities.prefill {
-        let place = format!("messages[{index}].prefix");
-        let says = "this model does not continue a begun answer; end with a user message";
-        return Err(cannot(&place, says.into()));
-    }
-    Ok(())
-}
-
 /// The wished shape of the answer and the effort; the tool to force where the model needs one for it.
 fn output(
     call: &Call,
@@ -210,7 +203,8 @@ fn output(
     match schema {
         Some(schema) if can.json_schema => {
             let mut definition = Object::new();
-            definition.string("schema", schema.text());
+            let place = "response_format.schema";
+            definition.string("schema", &output_schema::subset(schema, ALSO_REFUSED, place, losses));
             if let Some(name) = name {
                 definition.string("name", name);
             }

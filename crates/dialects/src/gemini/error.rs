@@ -128,8 +128,15 @@ pub(super) fn inside(body: &[u8]) -> Fault {
     let error = decode(200, body);
     let stop = |code, message: &'static str| Fault::caller(code, message);
     let mut fault = match error.kind {
-        WireErrorKind::RateLimit => Fault::upstream(Code::RateLimited, "The upstream's rate limit was met."),
-        WireErrorKind::Quota => Fault::upstream(Code::QuotaExhausted, "The upstream's quota is used up."),
+        // A limit: the deployment is busy, not broken.
+        WireErrorKind::RateLimit => Fault {
+            counts_against_health: false,
+            ..Fault::upstream(Code::RateLimited, "The upstream's rate limit was met.")
+        },
+        WireErrorKind::Quota => Fault {
+            counts_against_health: false,
+            ..Fault::upstream(Code::QuotaExhausted, "The upstream's quota is used up.")
+        },
         WireErrorKind::Auth => {
             Fault::upstream(Code::UpstreamAuth, "The upstream refused the gateway's credentials.")
         }

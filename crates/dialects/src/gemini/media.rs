@@ -2,7 +2,8 @@
 //! bytes tell of a type. Types as listed in Google's pages on image, audio, video and document understanding.
 
 use super::types::{Fields, Object};
-use domain::{Bag, Code, Dialect, Fault, Media, MediaSource, Part, PartKind, Raw};
+use crate::carried::cannot;
+use domain::{Bag, Dialect, Fault, Media, MediaSource, Part, PartKind, Raw};
 
 const URL_ALPHABET: &str = "$base64url";
 const MIME_AS_WRITTEN: &str = "$mimeType";
@@ -141,7 +142,7 @@ pub(super) const fn media_of(kind: &PartKind) -> Option<&Media> {
 }
 
 fn unsupported(message: &'static str) -> Fault {
-    Fault::caller(Code::UnsupportedParameter, message).at("messages")
+    cannot("messages", message.to_owned())
 }
 
 fn check_image(kind: &PartKind, mime: &str) -> Result<(), Fault> {

@@ -4,9 +4,9 @@ use super::{
     schema::{self, Form},
     types::{Fields, Object, wrong},
 };
-use crate::codec::Target;
+use crate::{carried::cannot, codec::Target};
 use domain::{
-    Bag, Call, Code, Dialect, Effort, Fault, LogprobOptions, Losses, OutputFormat, Raw, ReasoningControl,
+    Bag, Call, Dialect, Effort, Fault, LogprobOptions, Losses, OutputFormat, Raw, ReasoningControl,
     ReasoningOptions, ToolChoice,
 };
 
@@ -227,11 +227,9 @@ fn sampling(call: &Call, target: &Target<'_>, config: &mut Object, losses: &mut 
         None => {}
     }
     if options.candidates.is_some_and(|count| count > 1) && !can.candidates {
-        return Err(Fault::caller(
-            Code::UnsupportedParameter,
-            "This model gives one candidate per call; leave `n` out, or send the call several times.",
-        )
-        .at(if own { "generationConfig.candidateCount" } else { "n" }));
+        let place = if own { "generationConfig.candidateCount" } else { "n" };
+        let says = "This model gives one candidate per call; leave `n` out, or send the call several times.";
+        return Err(cannot(place, says.to_owned()));
     }
     if own || options.candidates.is_some_and(|count| count > 1) {
         config.put_some("candidateCount", options.candidates.as_ref());
@@ -240,11 +238,7 @@ fn sampling(call: &Call, target: &Target<'_>, config: &mut Object, losses: &mut 
     config.put_some("frequencyPenalty", options.frequency_penalty.as_ref());
     let stops: Vec<&String> = options.stop.iter().filter(|stop| own || !stop.is_empty()).collect();
     if !own && stops.len() > MAX_STOPS {
-        return Err(Fault::caller(
-            Code::UnsupportedParameter,
-            "Gemini takes at most 5 stop texts; send fewer.",
-        )
-        .at("stop"));
+        return Err(cannot("stop", "Gemini takes at most 5 stop texts; send fewer.".to_owned()));
     }
     if !stops.is_empty() {
         config.put("stopSequences", &stops);

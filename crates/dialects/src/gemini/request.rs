@@ -10,10 +10,13 @@ use super::{
     schema::{self, Form},
     types::{Fields, Object, array, json, wrong},
 };
-use crate::codec::{Encoded, Target};
+use crate::{
+    carried::cannot,
+    codec::{Encoded, Target},
+};
 use domain::{
-    Bag, Call, Code, Dialect, Fault, Item, ItemKind, Losses, Message, Part, PartKind, Reasoning,
-    ReasoningControl, Role, Signature, Tool, ToolCall, ToolKind, ToolResult,
+    Bag, Call, Dialect, Fault, Item, ItemKind, Losses, Message, Part, PartKind, Reasoning, ReasoningControl,
+    Role, Signature, Tool, ToolCall, ToolKind, ToolResult,
 };
 
 const G: Dialect = Dialect::Gemini;
@@ -430,7 +433,7 @@ fn content_object(bag: &Bag, role: Option<&str>, parts: Vec<String>) -> String {
 }
 
 fn unsupported(message: &'static str) -> Fault {
-    Fault::caller(Code::UnsupportedParameter, message).at("messages")
+    cannot("messages", message.to_owned())
 }
 
 fn text_part(text: &str, signature: Option<&str>) -> String {
@@ -508,11 +511,8 @@ fn tools(call: &Call, target: &Target<'_>, losses: &mut Losses) -> Result<Option
         return Ok(None);
     }
     if !target.capabilities.tools {
-        return Err(Fault::caller(
-            Code::UnsupportedParameter,
-            "This model takes no tools; leave `tools` out or ask for another model.",
-        )
-        .at("tools"));
+        let says = "This model takes no tools; leave `tools` out or ask for another model.";
+        return Err(cannot("tools", says.to_owned()));
     }
     let mut declarations = Vec::new();
     for (index, tool) in call.tools.iter().enumerate() {

@@ -7,7 +7,7 @@
 //! Source: Google's reference of `Schema`, `FunctionDeclaration` and `GenerationConfig`.
 
 use super::types::{Fields, Object, array, json};
-use domain::{Code, Fault, Losses, Raw};
+use domain::{Code, Fault, Losses, Raw, RetryClass};
 use serde_json::{Value, value::RawValue};
 
 /// A schema may have at most this many nodes after inlining.
@@ -82,6 +82,12 @@ fn fault(place: &str, what: &str) -> Fault {
     Fault::caller(Code::InvalidRequest, format!("The JSON Schema at `{place}` {what}.")).at(place)
 }
 
+/// What this model does not take another candidate may.
+const fn elsewhere(mut fault: Fault) -> Fault {
+    fault.retry = RetryClass::NextCandidate;
+    fault
+}
+
 struct Converter<'a> {
     root: &'a str,
     form: Form,
@@ -114,10 +120,10 @@ impl<'a> Converter<'a> {
     fn node(&mut self, text: &'a str, depth: usize) -> Result<String, Fault> {
         self.nodes += 1;
         if self.nodes > MAX_NODES || depth > MAX_DEPTH {
-            return Err(fault(
+            return Err(elsewhere(fault(
                 self.place,
                 "is too large: at most 4096 nodes and 48 levels after inlining `$ref`",
-            ));
+            )));
         }
         if matches!(text, "true" | "false") {
             return Ok(String::from("{}"));
@@ -199,10 +205,10 @@ impl<'a> Converter<'a> {
     fn descend(&mut self, text: &'a str, node: &mut Node<'a>, depth: usize) -> Result<(), Fault> {
         self.nodes += 1;
         if self.nodes > MAX_NODES || depth + node.entered > MAX_DEPTH {
-            return Err(fault(
+            return Err(elsewhere(fault(
                 self.place,
                 "is too large: at most 4096 nodes and 48 levels after inlining `$ref`",
-            ));
+            )));
         }
         self.gather(text, node, depth + 1)
     }
@@ -226,10 +232,10 @@ impl<'a> Converter<'a> {
             return Ok(());
         }
         if self.open.contains(&target) || target == "#" {
-            return Err(fault(
+            return Err(elsewhere(fault(
                 self.place,
                 "is recursive, which this model does not take; flatten it or use a model that takes JSON Schema",
-            ));
+            )));
         }
         let found = resolve(self.root, &target)
             .ok_or_else(|| fault(self.place, "has a `$ref` that names nothing in the schema"))?;

@@ -10,9 +10,12 @@ use super::{
     decode::{NULLS, OLD_LIMIT},
     writer::Object,
 };
-use crate::codec::{Encoded, MaxTokensField, Target};
+use crate::{
+    carried,
+    codec::{Encoded, MaxTokensField, Target},
+};
 use domain::{
-    Bag, Call, Code, Effort, Fault, ItemKind, Losses, MediaSource, OutputFormat, Part, PartKind, Raw,
+    Bag, Call, Effort, Fault, ItemKind, Losses, MediaSource, OutputFormat, Part, PartKind, Raw,
     ReasoningControl, Tool, ToolChoice, ToolKind,
 };
 
@@ -35,9 +38,7 @@ pub(super) fn encode(call: &Call, target: &Target<'_>) -> Result<Encoded, Fault>
 
 /// What the target cannot do and what may not be left out.
 fn refuse_what_cannot_be(call: &Call, target: &Target<'_>) -> Result<(), Fault> {
-    let cannot = |what: &'static str, param: &str| {
-        Err(Fault::caller(Code::UnsupportedParameter, what).at(param.to_owned()))
-    };
+    let cannot = |what: &'static str, param: &str| Err(carried::cannot(param, what.to_owned()));
     let can = target.capabilities;
     if call.options.candidates.is_some_and(|n| n > 1) && !can.candidates {
         return cannot(

@@ -445,7 +445,7 @@ pub(in crate::openai_chat) fn write_thoughts(turn: Option<&Turn>, items: &[&Item
     for wanted in [Form::Content, Form::Reasoning] {
         let these = items.iter().filter(|item| form(item) == wanted);
         let repeated = turn.is_some_and(|t| t.bag.get(OWN, &format!("$joined.{}", wanted.name())).is_some());
-        if repeated {
+        if repeated && !items.is_empty() {
             object.put(wanted.name(), &reasoning::joined(items.iter().copied()));
         } else if these.clone().next().is_some() {
             object.put(wanted.name(), &reasoning::joined(these.copied()));

@@ -40,6 +40,11 @@ struct CompletionDetails {
 }
 
 impl WireUsage {
+    /// The numbers of an operation that has no output: all that was counted is input.
+    pub(super) fn input_only(&self) -> Usage {
+        Usage::from_inclusive(self.prompt_tokens.0.max(self.total_tokens.0), 0, 0, 0)
+    }
+
     /// The numbers in the one way. Where the total is above the sum of its parts, the rest is output that
     /// the host did not put into `completion_tokens`: thoughts (xAI, Gemini's compatibility surface).
     pub(super) fn normal(&self) -> Usage {

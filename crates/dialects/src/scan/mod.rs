@@ -148,6 +148,13 @@ impl<'a> Cursor<'a> {
         Ok(cursor)
     }
 
+    /// The same with at least `nodes` values allowed, for bodies of many numbers that are skipped, not built.
+    #[must_use]
+    pub fn allowing(mut self, nodes: usize) -> Self {
+        self.nodes_left = self.nodes_left.max(nodes);
+        self
+    }
+
     /// Offset of the next byte to read.
     #[must_use]
     pub const fn at(&self) -> usize {

@@ -48,7 +48,7 @@ pub(super) async fn connect(
             Ok(Err(error)) => return Err(unreachable_upstream(&error)),
             Err(_) => {
                 return Err(Fault::upstream(
-                    Code::UpstreamTimeout,
+                    Code::UpstreamUnreachable,
                     "the provider could not be connected to in time",
                 ));
             }

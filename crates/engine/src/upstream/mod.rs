@@ -15,4 +15,5 @@ pub use connect::{ConnectFault, ConnectSettings};
 pub use exchange::{Answer, AnswerBody};
 pub use pool::{Pool, PoolKey, PoolLimits, PoolRegistry};
 pub use proxy::{ProxyRule, ProxyRuleError};
+pub(crate) use tls::TlsIdentities;
 pub use tls::{TlsError, TlsIdentity, TlsSettings};

@@ -4,10 +4,14 @@ use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
-use std::{fmt, sync::Arc};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    fmt,
+    sync::Arc,
+};
 
 /// What an operator says about TLS to one deployment: PEM texts, already read from their files.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct TlsSettings {
     /// Additional or only roots, PEM.
     pub ca_bundle: Option<Vec<u8>>,
@@ -39,6 +43,22 @@ pub struct TlsIdentity {
 impl fmt::Debug for TlsIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TlsIdentity")
+    }
+}
+
+/// Identities by their settings, so that the system's roots are read once and not once per deployment.
+#[derive(Debug, Default)]
+pub(crate) struct TlsIdentities {
+    made: HashMap<[u8; 16], TlsIdentity>,
+}
+
+impl TlsIdentities {
+    /// The identity of these settings, made where there is none.
+    pub(crate) fn identity(&mut self, settings: &TlsSettings) -> Result<TlsIdentity, TlsError> {
+        match self.made.entry(fingerprint(settings)) {
+            Entry::Occupied(known) => Ok(known.get().clone()),
+            Entry::Vacant(empty) => Ok(empty.insert(TlsIdentity::build(settings)?).clone()),
+        }
     }
 }
 

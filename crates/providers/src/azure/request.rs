@@ -31,13 +31,14 @@ pub(super) fn draft(
     version: Option<&str>,
 ) -> Draft {
     let mut draft = Draft::new(provider, dialect, base, wire_model, auth);
-    draft.path = match (dialect, version) {
-        (Dialect::AnthropicMessages, _) => "/anthropic/v1/messages".into(),
-        (_, None) => "/openai/v1/chat/completions".into(),
-        (_, Some(version)) => format!(
-            "/openai/deployments/{}/chat/completions?api-version={version}",
-            segment(&draft.wire_model)
-        ),
+    let deployment = segment(&draft.wire_model);
+    let path = |operation: &str| match version {
+        None => format!("/openai/v1/{operation}"),
+        Some(version) => format!("/openai/deployments/{deployment}/{operation}?api-version={version}"),
+    };
+    (draft.path, draft.path_embeddings) = match dialect {
+        Dialect::AnthropicMessages => ("/anthropic/v1/messages".into(), None),
+        _ => (path("chat/completions"), Some(path("embeddings"))),
     };
     draft.path_stream.clone_from(&draft.path);
     if dialect == Dialect::AnthropicMessages {

@@ -17,6 +17,7 @@ pub(super) fn draft(
     let mut draft = Draft::new(provider, dialect, base, wire_model, auth);
     draft.path = format!("{root}/chat/completions");
     draft.path_stream.clone_from(&draft.path);
+    draft.path_embeddings = Some(format!("{root}/embeddings"));
     // The newer models refuse the old name, and every model takes the new one.
     draft.quirks = Quirks { max_tokens_field: MaxTokensField::MaxCompletionTokens, ..Quirks::default() };
     draft.call_header = Some(HeaderName::from_static("x-client-request-id"));

@@ -19,6 +19,28 @@ fn requests() {
 }
 
 #[test]
+fn embeddings_have_their_own_url() {
+    let target = |toml: &str| endpoint(toml).embeddings_target().map(ToString::to_string);
+    let azure = "provider = 'azure'\nresource = 'acme'\nmodel = ";
+    for (toml, expected) in [
+        ("provider = 'openai'\nmodel = 'm'".to_owned(), Some("/v1/embeddings")),
+        ("provider = 'openai'\nmodel = 'm'\nendpoint = 'https://relay.example/v9'".to_owned(), Some("/v9/embeddings")),
+        (format!("{azure}'m'"), Some("/openai/v1/embeddings")),
+        (
+            format!("{azure}'m/x'\napi_version = '2024-10-21'"),
+            Some("/openai/deployments/m%2Fx/embeddings?api-version=2024-10-21"),
+        ),
+        (format!("{azure}'claude-opus-5-5'"), None),
+        ("provider = 'vllm'\nmodel = 'm'".to_owned(), Some("/v1/embeddings")),
+        ("provider = 'deepseek'\nmodel = 'm'".to_owned(), None),
+        ("provider = 'anthropic'\nmodel = 'm'".to_owned(), None),
+        ("provider = 'gemini'\nmodel = 'm'".to_owned(), None),
+    ] {
+        assert_eq!(target(&toml).as_deref(), expected, "{toml}");
+    }
+}
+
+#[test]
 fn mistakes() {
     let rows = [
         "provider = 'openai'",

@@ -64,6 +64,7 @@ fn converse_is_signed_as_botocore_signs_it() {
         };
         let request = endpoint
             .request(RequestParts {
+                operation: providers::Operation::Chat,
                 stream,
                 secret: &secret,
                 now: text(vector, "timestamp").parse().expect("instant"),

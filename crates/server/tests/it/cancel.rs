@@ -22,7 +22,7 @@ async fn leaving_cancels_upstream_within_250_ms_also_in_silence() {
     ] {
         let gateway = Gateway::start_with(engine::Timeouts::default()).await;
         let action: FaultAction = serde_json::from_value(fault.clone()).unwrap();
-        gateway.simulator.script("openai", vec![FaultRule { when: When::default(), action }]);
+        gateway.simulator.script("openai", vec![FaultRule { when: When::default(), action }]).unwrap();
         let body = json!({"model": "gpt-5.4@openai", "stream": stream, "messages": [{"role": "user", "content": "hello there"}]});
         let socket = TcpStream::connect(gateway.address).await.unwrap();
         let (mut sender, connection) = http1::handshake(TokioIo::new(socket)).await.unwrap();

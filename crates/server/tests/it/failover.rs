@@ -39,7 +39,7 @@ async fn the_next_candidate_takes_over_before_content() {
     ] {
         for stream in [false, true] {
             let gateway = Gateway::start().await;
-            gateway.simulator.script("openai", vec![rule(action.clone())]);
+            gateway.simulator.script("openai", vec![rule(action.clone())]).unwrap();
             let (status, headers, body) = gateway.chat(call(stream)).await;
             assert_eq!(status, 200, "{action}: {body}");
             assert_eq!(headers["x-cabotage-deployment"], "azure-westeurope", "{action}");
@@ -55,16 +55,16 @@ async fn the_next_candidate_takes_over_before_content() {
 #[tokio::test]
 async fn a_dead_region_is_left_and_returned_to() {
     let gateway = Gateway::start().await;
-    gateway.simulator.kill("openai").await;
+    gateway.simulator.kill("openai").await.unwrap();
     let (status, headers, body) = gateway.chat(call(false)).await;
     assert_eq!(status, 200, "{body}");
     assert_eq!(headers["x-cabotage-attempts"], "openai=upstream_unreachable, azure-westeurope=ok");
-    gateway.simulator.kill("azure").await;
+    gateway.simulator.kill("azure").await.unwrap();
     let (status, headers, body) = gateway.chat(call(false)).await;
     assert_eq!(status, 503, "{body}");
     assert!(body.contains("\"permitted_unavailable\""), "{body}");
     assert!(headers.contains_key("retry-after"));
-    gateway.simulator.heal("all").await;
+    gateway.simulator.heal("all").await.unwrap();
     let mut healed = false;
     for _ in 0..40 {
         let (status, ..) = gateway.chat(call(false)).await;
@@ -87,7 +87,7 @@ async fn a_stream_that_breaks_after_content_is_an_error_in_the_stream() {
     ] {
         for (cloud, model) in [("openai", "gpt-5.4@openai"), ("anthropic", "claude-opus-5-5@anthropic")] {
             let gateway = Gateway::start().await;
-            gateway.simulator.script(cloud, vec![rule(action.clone())]);
+            gateway.simulator.script(cloud, vec![rule(action.clone())]).unwrap();
             let mut call = call(true);
             call["model"] = model.into();
             let (status, _, body) = gateway.chat(call).await;
@@ -106,7 +106,7 @@ async fn a_stream_that_breaks_after_content_is_an_error_in_the_stream() {
 #[tokio::test]
 async fn a_residency_rule_holds_in_an_outage() {
     let gateway = Gateway::start().await;
-    gateway.simulator.kill("azure").await;
+    gateway.simulator.kill("azure").await.unwrap();
     let (status, _, body) = gateway.post("sk-eu", call(false).to_string()).await;
     assert!(status == 403 || status == 503, "{status} {body}");
     assert!(body.contains("eu-residency"), "{body}");
@@ -116,7 +116,7 @@ async fn a_residency_rule_holds_in_an_outage() {
 #[tokio::test]
 async fn silence_before_content_is_a_timeout_and_another_takes_over() {
     let gateway = Gateway::start().await;
-    gateway.simulator.script("openai", vec![rule(json!({"kind": "slow_first_token", "ms": 5_000}))]);
+    gateway.simulator.script("openai", vec![rule(json!({"kind": "slow_first_token", "ms": 5_000}))]).unwrap();
     let (status, headers, body) = gateway.chat(call(true)).await;
     assert_eq!(status, 200, "{body}");
     assert_eq!(headers["x-cabotage-attempts"], "openai=upstream_timeout, azure-westeurope=ok");

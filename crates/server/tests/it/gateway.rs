@@ -161,6 +161,11 @@ impl Gateway {
     }
 
     pub(crate) async fn start_with(timeouts: Timeouts) -> Self {
+        Self::start_over(timeouts, &[]).await
+    }
+
+    /// Starts one whose named deployments do not sit at the simulator but at these addresses.
+    pub(crate) async fn start_over(timeouts: Timeouts, elsewhere: &[(&str, SocketAddr)]) -> Self {
         let simulator = Simulator::start(SimulatorConfig::default()).await.unwrap();
         let journal = Arc::new(MemoryJournal::default());
         // Signatures are dated, so the wall clock is the real one here.
@@ -172,10 +177,15 @@ impl Gateway {
             max_buffered: 64 << 20,
             seed: [7; 32],
         });
-        engine.load(spec(&engine, &simulator, timeouts)).unwrap();
+        engine.load(spec(&engine, &simulator, timeouts, elsewhere)).unwrap();
         let listener = Listener::bind(
             ([127, 0, 0, 1], 0).into(),
-            ServerSettings { max_body: 1 << 20, ..ServerSettings::default() },
+            ServerSettings {
+                max_body: 1 << 20,
+                head_timeout: Duration::from_millis(1_500),
+                body_timeout: Duration::from_millis(1_500),
+                ..ServerSettings::default()
+            },
         );
         let listener = listener.await.unwrap();
         let address = listener.address().unwrap();
@@ -209,6 +219,19 @@ impl Gateway {
         (parts.status.as_u16(), parts.headers, String::from_utf8(bytes.to_vec()).unwrap())
     }
 
+    /// The metrics as they are scraped.
+    pub(crate) fn metrics(&self) -> String {
+        let shared = self.engine.shared();
+        shared.metrics.text(&shared.buffers)
+    }
+
+    /// Calls under way, by the metrics.
+    pub(crate) fn in_flight(&self) -> i64 {
+        let text = self.metrics();
+        let lines = text.lines().filter(|line| line.contains("in_flight") && !line.starts_with('#'));
+        lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<i64>().ok()).sum()
+    }
+
     /// Attempts, outcomes and refusals in the journal.
     pub(crate) fn counts(&self) -> (usize, usize, usize) {
         let records = self.journal.records();
@@ -235,7 +258,12 @@ fn unix_now() -> i64 {
         .unwrap()
 }
 
-fn spec(engine: &Engine, simulator: &Simulator, timeouts: Timeouts) -> SnapshotSpec {
+fn spec(
+    engine: &Engine,
+    simulator: &Simulator,
+    timeouts: Timeouts,
+    elsewhere: &[(&str, SocketAddr)],
+) -> SnapshotSpec {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
     let eu = std::fs::read_to_string(format!("{root}/terms/eu-residency.toml")).unwrap();
     let packs = [PackChoice { file: "terms/eu-residency.toml", text: &eu, mode: None }];
@@ -245,10 +273,12 @@ fn spec(engine: &Engine, simulator: &Simulator, timeouts: Timeouts) -> SnapshotS
     let mut deployments = Vec::new();
     let mut facts = Vec::new();
     for (order, place) in (0..).zip(FLEET) {
+        let moved = elsewhere.iter().find(|(name, _)| *name == place.name).map(|(_, address)| *address);
+        let address = moved.or_else(|| simulator.address(place.cloud)).unwrap();
         let written = Written {
             provider: place.provider.into(),
             model: place.model.into(),
-            endpoint: Some(format!("http://{}", simulator.address(place.cloud).unwrap())),
+            endpoint: Some(format!("http://{address}")),
             ..Written::default()
         };
         let endpoint = providers::registry::check(&(place.written)(written)).unwrap();

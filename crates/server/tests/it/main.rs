@@ -4,5 +4,10 @@
 mod bad_input;
 mod cancel;
 mod chat;
+mod embeddings;
 mod failover;
+mod faults;
 mod gateway;
+mod raw;
+mod secrets;
+mod wire;

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{chat, event, openai};
+use super::{chat, embeddings, event, openai};
 use crate::exchange::{Ask, Reply, decoded, headers as pairs, model_in};
 use crate::identity::{Ids, hash};
 
@@ -22,14 +22,16 @@ pub(crate) fn answer(ask: &Ask<'_>) -> Reply {
     if ask.path == "/openai/v1/chat/completions" {
         return completion(ask, model_in(ask.json));
     }
-    let dated = ask.path.strip_prefix("/openai/deployments/");
-    match dated.and_then(|rest| rest.strip_suffix("/chat/completions")) {
-        Some(deployment) if !deployment.contains('/') => {
-            if ask.query_value("api-version").is_empty() {
-                return not_found(ask);
-            }
-            completion(ask, &decoded(deployment))
-        }
+    if ask.path == "/openai/v1/embeddings" {
+        return embedded(ask, model_in(ask.json));
+    }
+    let dated = ask.path.strip_prefix("/openai/deployments/").and_then(|rest| rest.split_once('/'));
+    let Some((deployment, operation)) = dated.filter(|_| !ask.query_value("api-version").is_empty()) else {
+        return not_found(ask);
+    };
+    match operation {
+        "chat/completions" => completion(ask, &decoded(deployment)),
+        "embeddings" => embedded(ask, &decoded(deployment)),
         _ => not_found(ask),
     }
 }
@@ -110,6 +112,14 @@ fn completion(ask: &Ask<'_>, deployment: &str) -> Reply {
         call_id: ("call_", 24),
     };
     chat::reply(ask, &asked, &style, headers(ask, deployment))
+}
+
+fn embedded(ask: &Ask<'_>, deployment: &str) -> Reply {
+    if deployment.is_empty() || !ask.serves(deployment) {
+        return failure(ask, 404, None);
+    }
+    embeddings::reply(ask, deployment, headers(ask, deployment))
+        .unwrap_or_else(|(message, _)| failure(ask, 400, Some(&message)))
 }
 
 fn not_found(ask: &Ask<'_>) -> Reply {

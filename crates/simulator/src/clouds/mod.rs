@@ -3,13 +3,14 @@
 //! One file per cloud with the same functions in the same order: `answer` (route, credentials, reply),
 //! `failure` (an error body of that status in the cloud's own shape), `stream_failure` (the same inside a
 //! stream), `ping`, `headers`. The wire shapes that several clouds share have files of their own:
-//! `chat` (OpenAI Chat Completions), `messages` (Anthropic), `converse` (Bedrock), `generate` (Gemini).
+//! `chat` (OpenAI Chat Completions), `embeddings` (OpenAI Embeddings), `messages` (Anthropic), `converse` (Bedrock), `generate` (Gemini).
 
 mod anthropic;
 mod azure;
 mod bedrock;
 mod chat;
 mod converse;
+mod embeddings;
 mod gemini;
 mod generate;
 mod messages;

@@ -1,9 +1,9 @@
-//! `api.openai.com`: Chat Completions and the model list, behind Cloudflare.
+//! `api.openai.com`: Chat Completions, Embeddings and the model list, behind Cloudflare.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{chat, event};
+use super::{chat, embeddings, event};
 use crate::exchange::{Ask, Reply, headers as pairs, model_in};
 use crate::identity::{Ids, hash};
 
@@ -19,8 +19,9 @@ pub(crate) fn answer(ask: &Ask<'_>) -> Reply {
     }
     match (ask.method.as_str(), ask.path) {
         ("POST", "/v1/chat/completions") => completion(ask),
+        ("POST", "/v1/embeddings") => embedded(ask),
         ("GET", "/v1/models") => Reply::json(200, headers(ask), &models(ask)),
-        (_, "/v1/chat/completions" | "/v1/models") => {
+        (_, "/v1/chat/completions" | "/v1/embeddings" | "/v1/models") => {
             let message = format!("Not allowed to {} on {}.", ask.method, ask.path);
             error(ask, 405, &message, "invalid_request_error", None, Some("method_not_supported"))
         }
@@ -104,6 +105,15 @@ fn completion(ask: &Ask<'_>) -> Reply {
         call_id: ("call_", 24),
     };
     chat::reply(ask, &asked, &style, headers(ask))
+}
+
+fn embedded(ask: &Ask<'_>) -> Reply {
+    let model = model_in(ask.json);
+    if model.is_empty() || !ask.serves(model) {
+        return failure(ask, 404, None);
+    }
+    embeddings::reply(ask, model, headers(ask))
+        .unwrap_or_else(|(message, param)| error(ask, 400, &message, "invalid_request_error", param, None))
 }
 
 /// The dated name that an alias is answered with.

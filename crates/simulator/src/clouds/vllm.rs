@@ -1,9 +1,9 @@
-//! A vLLM server on premises: OpenAI's Chat Completions under uvicorn, reasoning in the open.
+//! A vLLM server on premises: OpenAI's Chat Completions and Embeddings under uvicorn, reasoning in the open.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{chat, event};
+use super::{chat, embeddings, event};
 use crate::exchange::{Ask, Reply, headers as pairs, model_in};
 use crate::identity::Ids;
 
@@ -14,9 +14,10 @@ pub(crate) fn answer(ask: &Ask<'_>) -> Reply {
     }
     match (ask.method.as_str(), ask.path) {
         ("POST", "/v1/chat/completions") => completion(ask),
+        ("POST", "/v1/embeddings") => embedded(ask),
         ("GET", "/v1/models") => Reply::json(200, headers(ask), &models(ask)),
         ("GET", "/health") => Reply::text(200, headers(ask), "application/json", ""),
-        (_, "/v1/chat/completions" | "/v1/models") => {
+        (_, "/v1/chat/completions" | "/v1/embeddings" | "/v1/models") => {
             Reply::json(405, headers(ask), &json!({"detail": "Method Not Allowed"}))
         }
         _ => Reply::json(404, headers(ask), &json!({"detail": "Not Found"})),
@@ -66,6 +67,15 @@ fn completion(ask: &Ask<'_>) -> Reply {
         call_id: ("chatcmpl-tool-", 32),
     };
     chat::reply(ask, &asked, &style, headers(ask))
+}
+
+fn embedded(ask: &Ask<'_>) -> Reply {
+    let model = model_in(ask.json);
+    if !ask.serves(model) {
+        return failure(ask, 404, None);
+    }
+    embeddings::reply(ask, model, headers(ask))
+        .unwrap_or_else(|(message, _)| failure(ask, 400, Some(&message)))
 }
 
 fn models(ask: &Ask<'_>) -> Value {

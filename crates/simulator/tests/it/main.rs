@@ -12,6 +12,7 @@ mod anthropic;
 mod azure;
 mod bedrock;
 mod client;
+mod embeddings;
 mod faults;
 mod fixtures;
 mod google;

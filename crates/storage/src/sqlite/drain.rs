@@ -193,7 +193,9 @@ impl Work {
         loop {
             let stopping = shared.stop.load(Relaxed);
             let more = match self.batch(&shared.counts) {
-                Ok(records) => records > 0,
+                // A batch that was not full has caught up: what comes meanwhile makes the next one worth its
+                // transaction.
+                Ok(records) => records >= u64::from(self.settings.batch_max) || (stopping && records > 0),
                 Err(error) => {
                     shared.counts.errors.fetch_add(1, Relaxed);
                     tracing::warn!(%error, "the drainer will try again");

@@ -29,7 +29,8 @@ impl Clouds {
     /// # Errors
     /// A port that is taken.
     pub(crate) fn start(control_port: u16, check_clock: bool) -> anyhow::Result<Self> {
-        let mut config = SimulatorConfig { control_port, journal_kept: JOURNAL_KEPT, ..SimulatorConfig::default() };
+        let mut config =
+            SimulatorConfig { control_port, journal_kept: JOURNAL_KEPT, ..SimulatorConfig::default() };
         if control_port != 0 {
             for (cloud, port) in config.clouds.iter_mut().zip(control_port.saturating_add(1)..) {
                 cloud.port = port;
@@ -38,7 +39,8 @@ impl Clouds {
         if !check_clock {
             config.clock_skew_seconds = None;
         }
-        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().thread_name("clouds").build()?;
+        let runtime =
+            Builder::new_multi_thread().worker_threads(1).enable_all().thread_name("clouds").build()?;
         let simulator = runtime.block_on(Simulator::start(config))?;
         Ok(Self { runtime, simulator })
     }

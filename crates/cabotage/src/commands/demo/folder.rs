@@ -68,7 +68,8 @@ impl Folder {
     pub(super) fn open(state: Option<&Path>) -> anyhow::Result<Self> {
         match state {
             Some(dir) => {
-                fs::create_dir_all(dir).with_context(|| format!("the folder {} cannot be made", dir.display()))?;
+                fs::create_dir_all(dir)
+                    .with_context(|| format!("the folder {} cannot be made", dir.display()))?;
                 let dir = fs::canonicalize(dir)?;
                 let file = dir.join(FILE);
                 if let Ok(text) = fs::read_to_string(&file)
@@ -85,7 +86,8 @@ impl Folder {
     /// Writes the configuration and those packs that are not there yet. Returns the configuration's file.
     pub(super) fn prepare(&self, addresses: &Addresses) -> anyhow::Result<PathBuf> {
         let terms = self.dir.join("terms");
-        fs::create_dir_all(&terms).with_context(|| format!("the folder {} cannot be made", terms.display()))?;
+        fs::create_dir_all(&terms)
+            .with_context(|| format!("the folder {} cannot be made", terms.display()))?;
         for (name, text) in PACKS {
             let pack = terms.join(name);
             // What the user edited stays.
@@ -149,7 +151,9 @@ pub(super) fn temporary(what: &str) -> anyhow::Result<PathBuf> {
         match builder.create(&dir) {
             Ok(()) => return Ok(fs::canonicalize(&dir)?),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error).with_context(|| format!("the folder {} cannot be made", dir.display())),
+            Err(error) => {
+                return Err(error).with_context(|| format!("the folder {} cannot be made", dir.display()));
+            }
         }
     }
     bail!("no name is left for a temporary folder in {}", std::env::temp_dir().display())
@@ -173,7 +177,10 @@ mod tests {
                 .collect(),
         };
         for (name, port) in &usual {
-            assert!(CONFIG.contains(&format!("http://127.0.0.1:{port}")), "{name} is not in the configuration");
+            assert!(
+                CONFIG.contains(&format!("http://127.0.0.1:{port}")),
+                "{name} is not in the configuration"
+            );
         }
         let text = addresses.put_in(CONFIG);
         let endpoints = |text: &str| -> Vec<u16> {

@@ -74,12 +74,14 @@ pub(crate) fn run(arguments: &Demo) -> anyhow::Result<ExitCode> {
 }
 
 fn stay_up(arguments: &Demo) -> anyhow::Result<ExitCode> {
-    const PORTS: &str = "the demo cannot start (--port, --admin-port and --sim-port choose ports, 0 takes a free one)";
+    const PORTS: &str =
+        "the demo cannot start (--port, --admin-port and --sim-port choose ports, 0 takes a free one)";
     let sim_port = arguments.sim_port.unwrap_or(if arguments.port == 0 { 0 } else { CONTROL_PORT });
     // Signatures carry the gateway's time: clouds of another time do not mind.
     let clouds = Clouds::start(sim_port, arguments.at.is_none()).context(PORTS)?;
     let folder = Folder::open(arguments.state.as_deref())?;
-    let addresses = Addresses { data: arguments.port, admin: arguments.admin_port, clouds: clouds.addresses() };
+    let addresses =
+        Addresses { data: arguments.port, admin: arguments.admin_port, clouds: clouds.addresses() };
     let file = folder.prepare(&addresses)?;
     let clock: Arc<dyn Clock> = Arc::new(arguments.at.map_or_else(SystemClock::real, SystemClock::showing));
     let sources = Arc::new(wiring::shipped::sources(Arc::clone(&clock))?);

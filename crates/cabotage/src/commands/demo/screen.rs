@@ -35,9 +35,17 @@ impl Running<'_> {
         );
         let _ = writeln!(out, "  callers   http://{}/v1     OpenAI Chat Completions", self.data);
         let _ = writeln!(out, "  admin     http://{}        /healthz /readyz /metrics /explain", self.admin);
-        let _ = writeln!(out, "  control   http://{}        the simulator: demo kill, demo heal", self.clouds.control());
+        let _ = writeln!(
+            out,
+            "  control   http://{}        the simulator: demo kill, demo heal",
+            self.clouds.control()
+        );
         let kept = if self.folder.is_temporary() { "goes with the demo" } else { "stays" };
-        let _ = writeln!(out, "  files     {}   ({kept}) cabotage.toml, terms/, data/", self.folder.path().display());
+        let _ = writeln!(
+            out,
+            "  files     {}   ({kept}) cabotage.toml, terms/, data/",
+            self.folder.path().display()
+        );
         if let Some(at) = self.at {
             let _ = writeln!(out, "  clock     set to {} at the start", placement::instant::for_people(at));
         }
@@ -52,7 +60,8 @@ impl Running<'_> {
     fn cloud_list(&self, out: &mut String) {
         out.push_str("\nCLOUDS (all simulated)\n");
         for (name, address) in self.clouds.addresses() {
-            let here = self.checked.deployments.iter().filter(|own| own.endpoint.origin().port == address.port());
+            let here =
+                self.checked.deployments.iter().filter(|own| own.endpoint.origin().port == address.port());
             let models: BTreeSet<&str> = here.map(|own| own.model.as_str()).collect();
             let models: Vec<&str> = models.into_iter().collect();
             let _ = writeln!(out, "  {name:<20} {}", models.join(", "));
@@ -87,9 +96,10 @@ TRY
 
 const KEYS: &str = "
 KEYS
-  sk-demo        workload research     wherever the terms permit; may ask for model@deployment
+  sk-demo        workload research     wherever the terms permit
   sk-demo-eu     workload support-eu   stays in the EU and the EEA
   sk-demo-bank   workload advice       Acme Bank, under its own contracts (AWS only from 2026-12-01)
+  Each may name a place, `model@deployment`; the terms still decide.
 
 TERMS
   microsoft-openai   enforced here. These terms bind the two vendors, not you: elsewhere the pack only observes.

@@ -168,12 +168,18 @@ fn p33_p34_p36_system_messages_are_hoisted_in_order() {
 fn p35_a_begun_answer_goes_last_without_its_flag() {
     let mut call = ask().says(Role::Assistant, &["Sure: "]).0;
     call.turns[1].bag.put(Dialect::OpenAiChat, "prefix", Raw::parse("true").expect("JSON"));
-    let (body, losses) = write(&call);
+    let can = Capabilities { prefill: true, ..Capabilities::default() };
+    let (body, losses) = write_for(&call, &can);
     assert_eq!(
         body["messages"][1],
         json!({"role": "assistant", "content": [{"type": "text", "text": "Sure:"}]})
     );
     assert_eq!(losses, "");
+    let fault = refused(&call, &Capabilities::default());
+    assert_eq!(
+        (fault.code, fault.param.as_deref()),
+        (Code::UnsupportedParameter, Some("messages[1].prefix"))
+    );
 }
 
 #[test]
@@ -359,13 +365,16 @@ fn p60_the_tools_input_is_the_answer() {
 #[test]
 fn p63_a_schema_is_sent_as_the_text_it_was() {
     let mut call = ask().0;
-    let mut strict = tool("look");
+    let mut strict = tool("look_closely");
     strict.strict = Some(true);
-    call.tools = vec![strict];
+    call.tools = vec![tool("look"), strict];
     let can = Capabilities::default();
     let encoded = AnthropicMessages.encode_call(&call, &target("m", &can)).expect("written");
     let text = String::from_utf8(encoded.body).expect("text");
-    assert!(text.contains(r#""input_schema":{"type":"object","properties":{"z":{},"a":{}}},"strict":true"#));
+    let schema = r#""input_schema":{"type":"object","properties":{"z":{},"a":{}}"#;
+    assert!(text.contains(&format!("{schema}}}}}")), "{text}");
+    // One that must be obeyed exactly has to be closed, in the order it was.
+    assert!(text.contains(&format!(r#"{schema},"additionalProperties":false}},"strict":true"#)), "{text}");
 }
 
 fn reply(reason: &str) -> domain::Reply {

@@ -292,13 +292,14 @@ fn p52_thinking_by_family() {
 #[test]
 fn p60_a_schema_in_the_dialects_own_words_or_as_a_forced_tool() {
     let mut call = ask().0;
-    let schema = Raw::parse(r#"{"type":"object"}"#).ok();
+    let schema = Raw::parse(r#"{"type":"object","additionalProperties":false}"#).ok();
     call.options.output =
         Some(OutputFormat::JsonSchema { name: Some("x".into()), description: None, schema, strict: None });
     let (body, _) = write(&call);
     assert_eq!(
         body["outputConfig"]["textFormat"],
-        json!({"type": "json_schema", "structure": {"jsonSchema": {"schema": "{\"type\":\"object\"}", "name": "x"}}})
+        json!({"type": "json_schema", "structure": {"jsonSchema": {
+            "schema": "{\"type\":\"object\",\"additionalProperties\":false}", "name": "x"}}})
     );
     let can = Capabilities { json_schema: false, ..Capabilities::default() };
     let (body, _) = write_for(&call, NOVA, &can);

@@ -7,7 +7,7 @@
 
 mod features;
 mod peek;
-mod request;
+pub(crate) mod request;
 mod tee;
 
 pub use features::{Features, Output};

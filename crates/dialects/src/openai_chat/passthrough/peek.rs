@@ -5,7 +5,7 @@ use crate::openai_chat::{
     types::{Filled, Lenient, WireUsage},
 };
 use domain::{Code, Fault, Finish, Usage};
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
 /// What settlement needs of a whole answer. The rest of the body is skipped, not read.
@@ -53,7 +53,44 @@ struct Choice {
     error: Filled,
 }
 
+/// An answer of embeddings: what `choices` are to a chat, `data` is here.
+#[derive(Deserialize)]
+struct Vectors<'a> {
+    #[serde(default)]
+    model: Lenient,
+    #[serde(default)]
+    usage: Option<WireUsage>,
+    #[serde(default)]
+    data: Option<Vec<IgnoredAny>>,
+    #[serde(default, borrow)]
+    error: Option<&'a RawValue>,
+}
+
 impl ReplyPeek {
+    /// Reads a 2xx body of an embeddings request; a vector counts as a candidate.
+    ///
+    /// # Errors
+    /// `upstream_bad_response` where it is no list of vectors; the fault inside where a 2xx body carries one.
+    pub fn read_embeddings(body: &[u8]) -> Result<Self, Fault> {
+        let answer: Vectors<'_> = serde_json::from_slice(body).map_err(|error| {
+            let message = "The upstream's answer is not the JSON object that a list of embeddings is.";
+            Fault::upstream(Code::UpstreamBadResponse, message).because(&error.to_string())
+        })?;
+        if answer.error.is_some_and(|error| error.get() != "null") {
+            return Err(error::fault_inside(&error::decode(200, body)));
+        }
+        let Some(data) = answer.data else {
+            let message = "The upstream's answer has no `data`; it is not a list of embeddings.";
+            return Err(Fault::upstream(Code::UpstreamBadResponse, message));
+        };
+        Ok(Self {
+            model: answer.model.0,
+            usage: answer.usage.map(|usage| usage.input_only()),
+            candidates: data.len(),
+            ..Self::default()
+        })
+    }
+
     /// Reads a 2xx body.
     ///
     /// # Errors

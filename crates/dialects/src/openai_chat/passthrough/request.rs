@@ -11,7 +11,7 @@ use domain::{Effort, Fault};
 use std::ops::Range;
 
 /// Most characters of a model's name.
-pub(super) const MAX_MODEL_BYTES: usize = 256;
+pub(crate) const MAX_MODEL_BYTES: usize = 256;
 
 /// A request whose bytes were checked and whose envelope was read. The bytes are those that are sent.
 #[derive(Clone, Debug)]
@@ -213,7 +213,7 @@ fn clamp(number: &Number, limit: Option<u64>, edits: &mut Edits<'_>) {
     }
 }
 
-fn quoted(text: &str) -> Bytes {
+pub(crate) fn quoted(text: &str) -> Bytes {
     serde_json::to_vec(text).unwrap_or_default().into()
 }
 

@@ -139,8 +139,10 @@ impl StreamTee {
             if seen.failed.is_some() {
                 return Ok(());
             }
+            // The answer has one end, however often a host says so.
+            let after_end = seen.done;
             let usage_only = seen.read(frame)?;
-            if seen.failed.is_some() || (usage_only && *strip_usage) {
+            if seen.failed.is_some() || after_end || (usage_only && *strip_usage) {
                 if last > from {
                     out.push(bytes.slice(from..last));
                 }
@@ -182,7 +184,7 @@ impl StreamTee {
     /// The upstream closed the connection: appends what was held back.
     pub fn end(&mut self, out: &mut Vec<Bytes>) -> End {
         let Self { framer, seen, .. } = self;
-        let mut usage_only = false;
+        let (mut usage_only, after_end) = (false, seen.done);
         let outcome = framer.end(|frame| {
             usage_only = seen.read(frame)?;
             Ok(())
@@ -196,7 +198,7 @@ impl StreamTee {
         if !self.seen.done && self.seen.finish.is_none() {
             return End::Broken(error::cut_off());
         }
-        if !(usage_only && self.strip_usage) {
+        if !after_end && !(usage_only && self.strip_usage) {
             out.append(&mut self.held);
         }
         End::Complete

@@ -1,0 +1,142 @@
+//! Memory under variety: many calls with many keys, models and prompts must not make the gateway grow.
+
+use crate::{caller::Caller, child::GatewayChild, folder};
+use simulator::{CloudKind, CloudSpec, Simulator, SimulatorConfig};
+use std::{fmt::Write as _, net::SocketAddr, time::Instant};
+use tokio::runtime::Runtime;
+
+/// Distinct keys, models and prompts.
+const KINDS: u64 = 10_000;
+/// Of the models, those that exist; the others are answered with 404.
+const KNOWN_MODELS: u64 = 5_000;
+/// Connections; each makes its calls one after the other.
+const CALLERS: u64 = 16;
+
+/// How many calls, from which on memory is measured, and how much it may grow.
+struct Run {
+    calls: u64,
+    from: u64,
+    step: u64,
+    /// In bytes per call.
+    slope_max: f64,
+}
+
+/// Short in a normal run, where the noise of some hundred pages weighs more; `CABOTAGE_MEMORY_CALLS=100000` for
+/// the figure.
+fn length() -> Run {
+    match std::env::var("CABOTAGE_MEMORY_CALLS").ok().and_then(|text| text.parse().ok()) {
+        Some(calls) => Run { calls, from: 20_000, step: 5_000, slope_max: 5.0 },
+        None => Run { calls: 20_000, from: 10_000, step: 1_000, slope_max: 150.0 },
+    }
+}
+
+#[test]
+fn memory_does_not_grow_with_calls_keys_models_and_prompts() {
+    let run = length();
+    let runtime = Runtime::new().unwrap();
+    let cloud =
+        CloudSpec { name: "openai".into(), kind: CloudKind::Openai, region: None, port: 0, models: Vec::new() };
+    let config = SimulatorConfig { clouds: vec![cloud], journal_kept: 1_000, ..SimulatorConfig::default() };
+    let simulator = runtime.block_on(Simulator::start(config)).unwrap();
+    let dir = folder(&[("cabotage.toml", &configuration(&simulator.base_url("openai").unwrap()))]);
+    let gateway = GatewayChild::serve(dir.path());
+    let begun = Instant::now();
+    let mut samples = Vec::new();
+    let mut statuses = [0_u64; 2];
+    for first in (0..run.calls).step_by(usize::try_from(run.step).unwrap()) {
+        for (sum, count) in statuses.iter_mut().zip(runtime.block_on(calls(gateway.address, first, run.step))) {
+            *sum += count;
+        }
+        let (done, rss) = (first + run.step, gateway.memory_kib("VmRSS"));
+        println!("{done:>7} calls: {rss} KiB resident, {} KiB of them anonymous", gateway.memory_kib("RssAnon"));
+        if done >= run.from {
+            samples.push((done as f64, rss as f64 * 1024.0));
+        }
+    }
+    let slope = slope(&samples);
+    let [ok, not_found] = statuses;
+    println!(
+        "{} calls in {:.0} s ({ok} answered, {not_found} of unknown models), {KINDS} keys, models and prompts: \
+         {slope:.2} bytes per call from call {} on",
+        run.calls,
+        begun.elapsed().as_secs_f64(),
+        run.from
+    );
+    assert_eq!(ok + not_found, run.calls, "every call was answered as it should");
+    assert_eq!(not_found, run.calls / KINDS * (KINDS - KNOWN_MODELS));
+    assert!(slope <= run.slope_max, "{slope:.2} bytes per call, at most {}", run.slope_max);
+}
+
+/// Makes `count` calls from number `first` on. Returns how many were answered with 200 and with 404.
+async fn calls(address: SocketAddr, first: u64, count: u64) -> [u64; 2] {
+    let tasks: Vec<_> = (0..CALLERS)
+        .map(|caller| {
+            tokio::spawn(async move {
+                let mut connection = Caller::connect(address).await.unwrap();
+                let mut statuses = [0; 2];
+                for number in (first..first + count).filter(|number| number % CALLERS == caller) {
+                    // Numbers without a common factor with the kinds: each round meets other combinations.
+                    let round = number / KINDS;
+                    let key = format!("sk-memory-{}", (number + 3 * round) % KINDS);
+                    let model = format!("model-{}", number * 7 % KINDS);
+                    let prompt = format!("prompt {}: {}", (number * 11 + round) % KINDS, "words ".repeat(40));
+                    let answer = connection.chat(&key, &model, &prompt, number % 4 == 1).await.unwrap();
+                    match answer.status {
+                        200 => statuses[0] += 1,
+                        404 => statuses[1] += 1,
+                        _ => {}
+                    }
+                }
+                statuses
+            })
+        })
+        .collect();
+    let mut sums = [0; 2];
+    for task in tasks {
+        for (sum, count) in sums.iter_mut().zip(task.await.unwrap()) {
+            *sum += count;
+        }
+    }
+    sums
+}
+
+/// The slope of the straight line through the points with the least squares.
+fn slope(points: &[(f64, f64)]) -> f64 {
+    let count = points.len() as f64;
+    let mean_x = points.iter().map(|(x, _)| x).sum::<f64>() / count;
+    let mean_y = points.iter().map(|(_, y)| y).sum::<f64>() / count;
+    let over: f64 = points.iter().map(|(x, y)| (x - mean_x) * (y - mean_y)).sum();
+    let under: f64 = points.iter().map(|(x, _)| (x - mean_x).powi(2)).sum();
+    over / under
+}
+
+fn configuration(endpoint: &str) -> String {
+    let mut text = format!(
+        r#"
+[listen]
+data = "127.0.0.1:0"
+admin = "127.0.0.1:0"
+[journal]
+dir = "data"
+[[deployment]]
+name = "openai"
+provider = "openai"
+model = "gpt-5.4"
+endpoint = "{endpoint}"
+api_key = {{ value = "sk-simulated-openai", in_clear = true }}
+"#
+    );
+    for model in 0..KNOWN_MODELS {
+        write!(text, "[[model]]\nname = \"model-{model}\"\nof = \"gpt-5.4\"\n").unwrap();
+    }
+    for key in 0..KINDS {
+        let secret = format!("{{ value = \"sk-memory-{key}\", in_clear = true }}");
+        write!(text, "[[key]]\nid = \"key-{key}\"\nsecret = {secret}\n").unwrap();
+    }
+    text
+}
+
+#[test]
+fn the_slope_of_a_line_is_its_slope() {
+    assert!((slope(&[(0.0, 1.0), (1.0, 3.0), (2.0, 5.0)]) - 2.0).abs() < 1e-9);
+}

@@ -1,0 +1,149 @@
+//! Every number of the list of pitfalls is tested here, tested elsewhere, or out of scope for a stated reason.
+
+use std::{collections::BTreeSet, path::Path};
+
+/// The last number of the list.
+const LAST: u32 = 113;
+
+/// The sources whose tests begin with the number of their pitfall.
+const SOURCES: [&str; 5] = [
+    include_str!("requests.rs"),
+    include_str!("schemas.rs"),
+    include_str!("responses.rs"),
+    include_str!("streams.rs"),
+    include_str!("errors.rs"),
+];
+
+/// What is not a codec's duty, or not its alone: number, what is left to whom, file under `crates/`, test.
+const ELSEWHERE: [(u32, &str, &str, &str); 15] = [
+    (
+        94,
+        "the engine refuses a compressed body",
+        "server/tests/it/faults.rs",
+        "bytes_that_are_no_http_are_bad_answers",
+    ),
+    (
+        96,
+        "the engine answers with the first frame's status",
+        "server/tests/it/faults.rs",
+        "one_candidate_each_fault_has_its_answer",
+    ),
+    (
+        97,
+        "the engine books what was seen",
+        "server/tests/it/failover.rs",
+        "a_stream_that_breaks_after_content_is_an_error_in_the_stream",
+    ),
+    (
+        100,
+        "the engine answers with the upstream's class",
+        "server/tests/it/faults.rs",
+        "one_candidate_each_fault_has_its_answer",
+    ),
+    (
+        102,
+        "the engine cancels",
+        "server/tests/it/cancel.rs",
+        "leaving_cancels_upstream_within_250_ms_also_in_silence",
+    ),
+    (103, "the providers read the wait", "providers/src/retry_after.rs", "every_form_in_which_hosts_say_it"),
+    (103, "the server tells it", "server/tests/it/faults.rs", "a_limit_everywhere_tells_the_shortest_wait"),
+    (104, "the providers make the fault of the kind", "providers/src/anthropic/tests.rs", "faults"),
+    (106, "the providers make the fault of the kind", "providers/src/azure/tests.rs", "faults"),
+    (108, "the providers make the fault of the status", "providers/src/openai/tests.rs", "faults"),
+    (
+        109,
+        "the engine refuses a compressed body",
+        "server/tests/it/faults.rs",
+        "bytes_that_are_no_http_are_bad_answers",
+    ),
+    (110, "the server writes the id", "server/tests/it/faults.rs", "one_candidate_each_fault_has_its_answer"),
+    (
+        111,
+        "the providers write and sign the path",
+        "providers/tests/it/main.rs",
+        "converse_is_signed_as_botocore_signs_it",
+    ),
+    (111, "the providers write the path", "providers/src/bedrock/tests.rs", "requests"),
+    (112, "the providers write host and path", "providers/src/vertex/tests.rs", "requests"),
+];
+
+const INBOUND_ANTHROPIC: &str = "the call comes in as anthropic-messages, a later issue's inbound dialect";
+const INBOUND_RESPONSES: &str = "the call comes in by the Responses API, a later issue's surface";
+
+/// What cannot befall a call that came in as openai-chat.
+const OUT_OF_SCOPE: [(u32, &str); 20] = [
+    (28, INBOUND_ANTHROPIC),
+    (29, INBOUND_ANTHROPIC),
+    (30, INBOUND_ANTHROPIC),
+    (31, INBOUND_ANTHROPIC),
+    (32, INBOUND_ANTHROPIC),
+    (38, INBOUND_ANTHROPIC),
+    (41, INBOUND_ANTHROPIC),
+    (53, INBOUND_ANTHROPIC),
+    (62, INBOUND_ANTHROPIC),
+    (63, INBOUND_ANTHROPIC),
+    (65, INBOUND_ANTHROPIC),
+    (67, INBOUND_RESPONSES),
+    (71, "the answer comes from a Responses API, which is no upstream dialect yet"),
+    (72, INBOUND_RESPONSES),
+    (
+        76,
+        "the call comes in as anthropic-messages or by Responses; of openai-chat a thought stays a thought (P77)",
+    ),
+    (79, INBOUND_ANTHROPIC),
+    (87, INBOUND_ANTHROPIC),
+    (90, INBOUND_ANTHROPIC),
+    (91, INBOUND_RESPONSES),
+    (98, INBOUND_ANTHROPIC),
+];
+
+/// Numbers whose test stands in this folder.
+fn tested_here() -> BTreeSet<u32> {
+    let lines = SOURCES.iter().flat_map(|source| source.lines());
+    lines
+        .filter_map(|line| line.strip_prefix("fn p"))
+        .filter_map(|rest| rest.split_once('_'))
+        .filter_map(|(number, _)| number.parse().ok())
+        .collect()
+}
+
+#[test]
+fn every_pitfall_is_tested_or_has_a_reason() {
+    let here = tested_here();
+    let out: BTreeSet<u32> = OUT_OF_SCOPE.iter().map(|(number, _)| *number).collect();
+    let elsewhere: BTreeSet<u32> = ELSEWHERE.iter().map(|(number, ..)| *number).collect();
+    for number in 1..=LAST {
+        let tested = here.contains(&number) || elsewhere.contains(&number);
+        assert_ne!(tested, out.contains(&number), "P{number:02} needs a test or a reason, and not both");
+    }
+    eprintln!("{} tested here, {} (also) elsewhere, {} out of scope", here.len(), elsewhere.len(), out.len());
+}
+
+#[test]
+fn tests_that_are_named_elsewhere_exist() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for (number, what, file, test) in ELSEWHERE {
+        let source = std::fs::read_to_string(crates.join(file))
+            .unwrap_or_else(|error| panic!("P{number}, {what}: {file}: {error}"));
+        assert!(source.contains(&format!("fn {test}()")), "P{number}, {what}: no test {test} in {file}");
+    }
+}
+
+#[test]
+fn cases_snapshots_and_tests_are_the_same_numbers() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/pitfalls");
+    let numbers = |name: &str| -> BTreeSet<u32> {
+        let files = std::fs::read_dir(folder.join(name)).expect(name).flatten();
+        let names = files.map(|file| file.file_name().to_string_lossy().into_owned());
+        names
+            .filter(|name| !name.ends_with(".new"))
+            .map(|name| {
+                let number = name.strip_prefix('P').and_then(|rest| rest.split('.').next()?.parse().ok());
+                number.unwrap_or_else(|| panic!("{name} is not named by a number"))
+            })
+            .collect()
+    };
+    assert_eq!(numbers("cases"), tested_here());
+    assert_eq!(numbers("snapshots"), tested_here());
+}
