@@ -39,6 +39,10 @@ class Target:
     cloud: str
     # Whether this target can give more than one candidate.
     candidates: bool
+    # Whether its model can be made to call a tool.
+    forced: bool
+    # Whether its model obeys a JSON schema (by itself, or through a forced tool).
+    schema: bool
     # Parameters that keep a model which always thinks aloud from doing so, where a case counts tokens or deltas.
     quiet: dict[str, str]
 
@@ -58,7 +62,7 @@ def chosen_targets() -> list[Target]:
         if name not in rows:
             raise pytest.UsageError(f"CABOTAGE_SDK_TARGETS: no target {name!r}; there are {', '.join(rows)}")
         row = rows[name]
-        targets.append(Target(name, model or row["model"], row["deployment"], row["cloud"], row["candidates"], row.get("quiet", {})))
+        targets.append(Target(name, model or row["model"], row["deployment"], row["cloud"], row["candidates"], row["forced"], row["schema"], row.get("quiet", {})))
     return targets
 
 

@@ -143,7 +143,12 @@ class Harbour(BaseModel):
 
 
 def test_parse(client: openai.OpenAI, target: Target) -> None:
-    """Structured output by a pydantic model: content that fits the schema, not a tool call."""
+    """Structured output by a pydantic model: content that fits the schema, not a tool call; or a clear refusal."""
+    if not target.schema:
+        with pytest.raises(openai.BadRequestError) as raised:
+            client.chat.completions.parse(model=target.model, messages=[user("hello")], response_format=Harbour)
+        assert raised.value.code == "unsupported_parameter"
+        return
     reply = client.chat.completions.parse(
         model=target.model, messages=[user('describe the harbour "Valletta" with 3 berths')], response_format=Harbour
     )

@@ -103,7 +103,9 @@ fn one(args: &Args, mock: &Mock, gate: Option<&Gate>) -> Result<Figures> {
         figures.set("cold start to the first 200, ms", gate.cold.as_secs_f64() * 1e3);
         figures.set("idle memory, MB", gate.resident_mb()?);
         load::closed(&order(short, false), CONNECTIONS, secs / 3)?;
-        for (name, prompt) in [("CPU per request, 0.9 KB prompt, µs", short), ("CPU per request, 32 KB prompt, µs", long)] {
+        for (name, prompt) in
+            [("CPU per request, 0.9 KB prompt, µs", short), ("CPU per request, 32 KB prompt, µs", long)]
+        {
             let before = Usage::now(gate)?;
             let seen = load::closed(&order(prompt, false), CONNECTIONS, secs)?;
             let used = before.until_now(gate)?;

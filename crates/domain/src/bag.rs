@@ -45,12 +45,13 @@ impl Bag {
             .map(|(name, value)| (&**name, value))
     }
 
-    /// All fields with their dialect, without the `$` notes.
+    /// All fields with their dialect, without the `$` notes. A field that is `null` says nothing and is not
+    /// among them: leaving it out loses nothing.
     pub fn foreign_to(&self, target: Dialect) -> impl Iterator<Item = (Dialect, &str, &Raw)> {
         let foreign = self.dialect.filter(|own| *own != target);
         self.fields
             .iter()
-            .filter(|(name, _)| !name.starts_with('$'))
+            .filter(|(name, value)| !name.starts_with('$') && value.text() != "null")
             .filter_map(move |(name, value)| foreign.map(|own| (own, &**name, value)))
     }
 

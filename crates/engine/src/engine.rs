@@ -243,14 +243,7 @@ impl Engine {
     /// The models that a caller can ask for, sorted.
     #[must_use]
     pub fn models(&self, caller: &Caller) -> Vec<ModelName> {
-        let allowed = &caller.workload.models;
-        let mut names: Vec<ModelName> = caller
-            .snapshot
-            .models
-            .keys()
-            .filter(|name| allowed.is_empty() || allowed.contains(name))
-            .cloned()
-            .collect();
+        let mut names: Vec<ModelName> = visible_models(caller).cloned().collect();
         names.sort();
         names
     }
@@ -331,6 +324,12 @@ pub(crate) fn journal_fault(error: &JournalError) -> Fault {
     Fault::new(Source::Gateway, RetryClass::Stop, code, message)
         .after(Some(Duration::from_secs(1)))
         .because(&error.to_string())
+}
+
+/// The models that a caller can ask for, in no order.
+pub(crate) fn visible_models(caller: &Caller) -> impl Iterator<Item = &ModelName> {
+    let allowed = &caller.workload.models;
+    caller.snapshot.models.keys().filter(|name| allowed.is_empty() || allowed.contains(name))
 }
 
 /// Names of fitting length that a hint is looked for among: a caller who guesses at models must not keep a data

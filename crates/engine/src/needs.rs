@@ -78,7 +78,7 @@ impl Needs {
             .with(Self::VISION, by.vision)
             .with(Self::DOCUMENTS, by.documents)
             // A schema is obeyed natively or through a forced tool.
-            .with(Self::JSON_SCHEMA, by.json_schema || by.tools)
+            .with(Self::JSON_SCHEMA, by.json_schema || (by.tools && by.forced_tools))
             // Likelihoods that cannot be had are a named loss.
             .with(Self::LOGPROBS, true)
             .with(Self::CANDIDATES, by.candidates)

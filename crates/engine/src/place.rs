@@ -99,7 +99,7 @@ impl Engine {
             let allowed = &caller.workload.models;
             allowed.is_empty() || allowed.contains(&model.name)
         });
-        let model = model.ok_or_else(|| self.unknown_model(caller, name))?;
+        let model = model.ok_or_else(|| Self::unknown_model(caller, name))?;
         if let Some(pin) = pin
             && !model.deployments.contains(&pin)
         {
@@ -175,9 +175,8 @@ impl Engine {
         }
     }
 
-    fn unknown_model(&self, caller: &Caller, name: &str) -> Fault {
-        let known = self.models(caller);
-        let near = engine::near(name, known.iter().map(ModelName::as_str));
+    fn unknown_model(caller: &Caller, name: &str) -> Fault {
+        let near = engine::near(name, engine::visible_models(caller).map(ModelName::as_str));
         let shown: String = name.chars().take(64).collect();
         let hint = if near.is_empty() {
             "GET /v1/models lists them".to_owned()

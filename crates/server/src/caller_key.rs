@@ -11,20 +11,21 @@ const MAX_KEY: usize = 512;
 /// # Errors
 /// `invalid_request` where two carriers hold different keys; a request without any is `Ok(None)`.
 pub(crate) fn of(headers: &HeaderMap) -> Result<Option<&str>, Fault> {
-    let bearer =
-        headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer);
-    let mut found = bearer;
-    for name in ["x-api-key", "api-key", "x-goog-api-key"] {
-        let Some(key) = headers.get(name).and_then(|value| value.to_str().ok()) else { continue };
-        match found {
-            Some(other) if other != key => {
-                return Err(Fault::caller(
-                    Code::InvalidRequest,
-                    "the request carries two different keys in two headers; send one key",
-                ));
-            }
-            _ => found = Some(key),
+    let bearers =
+        headers.get_all(http::header::AUTHORIZATION).iter().filter_map(|value| bearer(value.to_str().ok()?));
+    let others = ["x-api-key", "api-key", "x-goog-api-key"]
+        .into_iter()
+        .flat_map(|name| headers.get_all(name))
+        .filter_map(|value| value.to_str().ok());
+    let mut found = None;
+    for key in bearers.chain(others) {
+        if found.is_some_and(|other| other != key) {
+            return Err(Fault::caller(
+                Code::InvalidRequest,
+                "the request carries two different keys; send one key",
+            ));
         }
+        found = Some(key);
     }
     Ok(found.filter(|key| !key.is_empty() && key.len() <= MAX_KEY))
 }
@@ -52,6 +53,9 @@ mod tests {
         assert_eq!(of(&headers(&[("api-key", "k")])).unwrap(), Some("k"));
         assert_eq!(of(&headers(&[("x-api-key", "k"), ("authorization", "Bearer k")])).unwrap(), Some("k"));
         assert!(of(&headers(&[("x-api-key", "a"), ("authorization", "Bearer b")])).is_err());
+        let mut twice = headers(&[("x-api-key", "a")]);
+        twice.append("x-api-key", "b".parse().unwrap());
+        assert!(of(&twice).is_err(), "also two values of one header");
         assert_eq!(of(&headers(&[("authorization", "Basic eDp5")])).unwrap(), None);
         assert_eq!(of(&headers(&[("authorization", "Bearer ")])).unwrap(), None);
         assert_eq!(of(&HeaderMap::new()).unwrap(), None);

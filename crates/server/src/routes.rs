@@ -10,7 +10,7 @@ mod openai_embeddings;
 use crate::{answer, body::Outgoing, caller_key, listener::ServerSettings};
 use domain::{Code, Dialect, Fault};
 use engine::Engine;
-use http::{HeaderValue, Method, Request, Response, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use hyper::body::Incoming;
 use std::sync::Arc;
 
@@ -32,6 +32,11 @@ pub(crate) async fn answer(
 ) -> Response<Outgoing> {
     let call = engine.new_call_id();
     let dialect = Dialect::OpenAiChat;
+    if let Err(fault) = plainly_framed(request.headers()) {
+        let mut response = answer::fault(dialect, call, &fault, None);
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        return response;
+    }
     if request.uri().path() == "/" && *request.method() == Method::GET {
         return signpost();
     }
@@ -72,6 +77,23 @@ pub(crate) async fn answer(
     let list: Vec<String> = ROUTES.iter().map(|(method, path)| format!("{method} {path}")).collect();
     let message = format!("there is no such route; this gateway answers: {}", list.join(", "));
     answer::fault(dialect, call, &Fault::caller(Code::RouteNotFound, message), None)
+}
+
+/// A body framed in a way that the next reader on the road may understand otherwise is where requests are
+/// smuggled: of transfer encodings only `chunked` is taken, once and alone. (hyper sees to all other abuses.)
+fn plainly_framed(headers: &HeaderMap) -> Result<(), Fault> {
+    let mut encodings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let Some(encoding) = encodings.next() else { return Ok(()) };
+    if encoding.as_bytes().eq_ignore_ascii_case(b"chunked")
+        && encodings.next().is_none()
+        && !headers.contains_key(header::CONTENT_LENGTH)
+    {
+        return Ok(());
+    }
+    Err(Fault::caller(
+        Code::InvalidRequest,
+        "the only transfer-encoding taken here is `chunked`, once and without a content-length",
+    ))
 }
 
 fn wrong_method(right: &str) -> Fault {

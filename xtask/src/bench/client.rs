@@ -91,9 +91,11 @@ impl Connection {
                 }
                 see(&self.buffer);
             }
-            Framing::Chunked => while !self.chunks(&mut see)? {
-                self.fill().await?;
-            },
+            Framing::Chunked => {
+                while !self.chunks(&mut see)? {
+                    self.fill().await?;
+                }
+            }
         }
         Ok(())
     }
@@ -113,7 +115,9 @@ impl Connection {
             let Some(line) = memchr::memchr(b'\n', rest) else { break };
             let digits = rest.get(..line).unwrap_or_default();
             let digits = std::str::from_utf8(digits)?.trim_end().split(';').next().unwrap_or_default();
-            let Ok(size) = usize::from_str_radix(digits, 16) else { bail!("`{digits}` is no size of a chunk") };
+            let Ok(size) = usize::from_str_radix(digits, 16) else {
+                bail!("`{digits}` is no size of a chunk")
+            };
             let Some(data) = rest.get(line + 1..line + 1 + size) else { break };
             if rest.len() < line + size + 3 {
                 break;

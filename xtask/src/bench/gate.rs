@@ -57,7 +57,8 @@ impl Gate {
     /// Starts a gate on a core. `None` where it is not installed.
     pub(super) fn start(kind: Kind, mock: &Mock, binary: &Path, core: Option<usize>) -> Result<Option<Self>> {
         let address = free_address()?;
-        let folder = std::env::temp_dir().join(format!("cabotage-bench-{}-{}", std::process::id(), address.port()));
+        let folder =
+            std::env::temp_dir().join(format!("cabotage-bench-{}-{}", std::process::id(), address.port()));
         fs::create_dir_all(&folder)?;
         let mut command = match kind {
             Kind::Direct => return Ok(None),
@@ -70,7 +71,13 @@ impl Gate {
             }
             Kind::Hyper => {
                 let mut command = pinned(&std::env::current_exe()?, core);
-                command.args(["bench", "--hop-to", &mock.address.to_string(), "--listen", &address.to_string()]);
+                command.args([
+                    "bench",
+                    "--hop-to",
+                    &mock.address.to_string(),
+                    "--listen",
+                    &address.to_string(),
+                ]);
                 command
             }
             Kind::Nginx => {
@@ -84,8 +91,13 @@ impl Gate {
         };
         let log = fs::File::create(folder.join("log"))?;
         let began = Instant::now();
-        let child = command.stdout(Stdio::null()).stderr(log).spawn().with_context(|| format!("starting {}", kind.name()))?;
-        let mut gate = Self { child, folder, address, key: "sk-bench-0", model: "bench", cold: Duration::ZERO };
+        let child = command
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("starting {}", kind.name()))?;
+        let mut gate =
+            Self { child, folder, address, key: "sk-bench-0", model: "bench", cold: Duration::ZERO };
         while !gate.answers() {
             if let Some(status) = gate.child.try_wait()? {
                 bail!("{} ended, {status}: {}", kind.name(), fs::read_to_string(gate.folder.join("log"))?);
@@ -103,10 +115,14 @@ impl Gate {
         let ask = || -> std::io::Result<bool> {
             let mut socket = TcpStream::connect(self.address)?;
             socket.set_read_timeout(Some(Duration::from_secs(5)))?;
-            let body = format!(r#"{{"model":"{}","messages":[{{"role":"user","content":"hi"}}]}}"#, self.model);
+            let body =
+                format!(r#"{{"model":"{}","messages":[{{"role":"user","content":"hi"}}]}}"#, self.model);
             let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: gate\r\ncontent-type: application/json";
             let (key, length) = (self.key, body.len());
-            write!(socket, "{head}\r\nauthorization: Bearer {key}\r\ncontent-length: {length}\r\n\r\n{body}")?;
+            write!(
+                socket,
+                "{head}\r\nauthorization: Bearer {key}\r\ncontent-length: {length}\r\n\r\n{body}"
+            )?;
             let mut start = [0; 12];
             socket.read_exact(&mut start)?;
             Ok(start.ends_with(b" 200"))
@@ -118,7 +134,9 @@ impl Gate {
     pub(super) fn processes(&self) -> Vec<u32> {
         let id = self.child.id();
         let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
-        std::iter::once(id).chain(children.split_whitespace().filter_map(|child| child.parse().ok())).collect()
+        std::iter::once(id)
+            .chain(children.split_whitespace().filter_map(|child| child.parse().ok()))
+            .collect()
     }
 
     /// Resident memory in MB.
@@ -168,7 +186,10 @@ fn configuration(data: SocketAddr, admin: SocketAddr, mock: SocketAddr, folder: 
     }
     text.push_str("[[model]]\nname = \"bench\"\nof = \"gpt-5.4\"\n");
     for number in 0..1000 {
-        write!(text, "[[key]]\nid = \"k{number}\"\nsecret = {{ value = \"sk-bench-{number}\", in_clear = true }}\n")?;
+        write!(
+            text,
+            "[[key]]\nid = \"k{number}\"\nsecret = {{ value = \"sk-bench-{number}\", in_clear = true }}\n"
+        )?;
     }
     Ok(text)
 }

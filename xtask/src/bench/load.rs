@@ -1,9 +1,6 @@
 //! The load: a closed loop, a fixed rate, streams.
 
-use super::{
-    client::Connection,
-    mock::nanos,
-};
+use super::{client::Connection, mock::nanos};
 use anyhow::{Context as _, Result, ensure};
 use std::{
     cell::RefCell,
@@ -53,7 +50,9 @@ impl Seen {
     /// A quantile of the times in microseconds.
     pub(super) fn quantile_us(&self, quantile: f64) -> f64 {
         let at = (self.nanos.len() as f64 * quantile) as usize;
-        self.nanos.get(at.min(self.nanos.len().saturating_sub(1))).map_or(f64::NAN, |nanos| *nanos as f64 / 1e3)
+        self.nanos
+            .get(at.min(self.nanos.len().saturating_sub(1)))
+            .map_or(f64::NAN, |nanos| *nanos as f64 / 1e3)
     }
 
     fn fail(&mut self, error: &anyhow::Error) {
@@ -79,9 +78,8 @@ where
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let seen = Rc::new(RefCell::new(Seen::default()));
     LocalSet::new().block_on(&runtime, async {
-        let tasks: Vec<_> = (0..connections)
-            .map(|number| tokio::task::spawn_local(task(number, Rc::clone(&seen))))
-            .collect();
+        let tasks: Vec<_> =
+            (0..connections).map(|number| tokio::task::spawn_local(task(number, Rc::clone(&seen)))).collect();
         for task in tasks {
             if let Err(error) = task.await.context("a task of the load").flatten() {
                 seen.borrow_mut().fail(&error);
@@ -178,7 +176,8 @@ pub(super) fn streams(order: &Order, connections: usize, time: Duration) -> Resu
 fn sent_at(bytes: &[u8]) -> impl Iterator<Item = u64> {
     memchr::memmem::find_iter(bytes, b"\"t=").filter_map(|at| {
         let digits = bytes.get(at + 3..)?.iter().take_while(|byte| byte.is_ascii_digit());
-        let number = digits.fold(0_u64, |number, digit| number.wrapping_mul(10).wrapping_add(u64::from(digit - b'0')));
+        let number =
+            digits.fold(0_u64, |number, digit| number.wrapping_mul(10).wrapping_add(u64::from(digit - b'0')));
         (number > 0).then_some(number)
     })
 }

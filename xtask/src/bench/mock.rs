@@ -110,7 +110,9 @@ async fn stream(socket: &mut TcpStream) -> Result<()> {
     }
     text.clear();
     chunk(&mut text, "{}", r#""stop""#, "")?;
-    let end = format!("data: {{{IDENTITY},\"object\":\"chat.completion.chunk\",\"choices\":[],{USAGE}}}\n\ndata: [DONE]\n\n");
+    let end = format!(
+        "data: {{{IDENTITY},\"object\":\"chat.completion.chunk\",\"choices\":[],{USAGE}}}\n\ndata: [DONE]\n\n"
+    );
     write!(text, "{:x}\r\n{end}\r\n0\r\n\r\n", end.len())?;
     socket.write_all(text.as_bytes()).await?;
     Ok(())

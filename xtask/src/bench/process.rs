@@ -59,7 +59,8 @@ fn process(id: &str) -> Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).context("this needs Linux's /proc")?;
     let (_, fields) = stat.rsplit_once(')').context("/proc/PID/stat")?;
     // Behind the name: state is field 3, utime 14, stime 15.
-    let ticks: f64 = fields.split_whitespace().skip(11).take(2).filter_map(|text| text.parse::<f64>().ok()).sum();
+    let ticks: f64 =
+        fields.split_whitespace().skip(11).take(2).filter_map(|text| text.parse::<f64>().ok()).sum();
     Ok(ticks / *TICKS)
 }
 

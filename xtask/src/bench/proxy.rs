@@ -3,10 +3,7 @@
 
 use anyhow::{Context as _, Result};
 use hyper::{
-    Request,
-    body::Incoming,
-    client::conn::http1 as client,
-    server::conn::http1 as server,
+    Request, body::Incoming, client::conn::http1 as client, server::conn::http1 as server,
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;

@@ -22,7 +22,8 @@ impl Figures {
 
     /// For a line while it runs.
     pub(super) fn brief(&self) -> String {
-        let cpu = self.all.iter().find(|(name, _)| name.starts_with("CPU")).map_or(f64::NAN, |(_, value)| *value);
+        let cpu =
+            self.all.iter().find(|(name, _)| name.starts_with("CPU")).map_or(f64::NAN, |(_, value)| *value);
         format!("{cpu:.1} µs per request; {:.2} cores busy with other things", self.foreign)
     }
 }
@@ -81,7 +82,11 @@ impl Table {
             let added = self.median(Kind::Direct, name).is_some();
             let _ = write!(text, "| {}{name} |", if added { "added " } else { "" });
             for kind in &kinds {
-                let _ = write!(text, " {} |", self.figure(*kind, name).map_or("–".into(), |value| format!("{value:.1}")));
+                let _ = write!(
+                    text,
+                    " {} |",
+                    self.figure(*kind, name).map_or("–".into(), |value| format!("{value:.1}"))
+                );
             }
             let own = self.figure(Kind::Cabotage, name).unwrap_or(f64::NAN);
             for kind in &yardsticks {
@@ -91,7 +96,10 @@ impl Table {
             text.push('\n');
         }
         let rounds = self.rounds.values().map(Vec::len).max().unwrap_or(0);
-        let _ = write!(text, "\nMedians of {rounds} interleaved rounds; the fixed rate is {rate} requests a second.");
+        let _ = write!(
+            text,
+            "\nMedians of {rounds} interleaved rounds; the fixed rate is {rate} requests a second."
+        );
         let foreign = self.rounds.values().flatten().map(|figures| figures.foreign).fold(0.0, f64::max);
         if foreign > FOREIGN {
             let _ = write!(
@@ -110,7 +118,11 @@ mod tests {
     #[test]
     fn latencies_are_told_as_what_is_added_and_ratios_of_that() {
         let mut table = Table::default();
-        for (kind, cpu, p50) in [(Kind::Direct, None, 100.0), (Kind::Cabotage, Some(40.0), 190.0), (Kind::Hyper, Some(20.0), 160.0)] {
+        for (kind, cpu, p50) in [
+            (Kind::Direct, None, 100.0),
+            (Kind::Cabotage, Some(40.0), 190.0),
+            (Kind::Hyper, Some(20.0), 160.0),
+        ] {
             for noise in [0.0, 1.0, 2.0] {
                 let mut figures = Figures::default();
                 if let Some(cpu) = cpu {

@@ -35,7 +35,13 @@ impl Caller {
     }
 
     /// Makes a chat call and reads its answer to the last byte. `None`: the connection broke before that.
-    pub(crate) async fn chat(&mut self, key: &str, model: &str, prompt: &str, stream: bool) -> Option<Answered> {
+    pub(crate) async fn chat(
+        &mut self,
+        key: &str,
+        model: &str,
+        prompt: &str,
+        stream: bool,
+    ) -> Option<Answered> {
         let body = format!(
             r#"{{"model":"{model}","stream":{stream},"messages":[{{"role":"user","content":"{prompt}"}}]}}"#
         );

@@ -307,6 +307,40 @@ fn ctrl_c_leaves_nothing_behind() {
 }
 
 #[test]
+fn ctrl_c_while_it_starts_leaves_nothing_behind_either() {
+    let place = folder(&[]);
+    for wait in [20, 60, 120, 250] {
+        let mut command = cabotage(place.path());
+        command.args(FREE_PORTS).env("TMPDIR", place.path()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(wait));
+        let id = child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+        let until = Instant::now() + Duration::from_secs(8);
+        while child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < until, "it did not stop");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let left: Vec<_> = std::fs::read_dir(place.path()).unwrap().flatten().map(|own| own.path()).collect();
+        assert!(left.is_empty(), "after {wait} ms: {left:?}");
+    }
+}
+
+#[test]
+fn the_files_of_a_killed_demo_go_with_the_next_one_and_those_of_a_living_one_stay() {
+    let place = folder(&[]);
+    let killed = Demo::start(place.path(), &[]);
+    let abandoned = killed.folder.clone();
+    drop(killed);
+    assert!(abandoned.exists());
+    let living = Demo::start(place.path(), &[]);
+    assert!(!abandoned.exists());
+    let another = Demo::start(place.path(), &[]);
+    assert!(living.folder.exists() && another.folder.exists());
+    assert_eq!(living.call("sk-demo", "Hello").status, 200);
+}
+
+#[test]
 fn a_taken_port_is_a_clear_error_and_leaves_nothing_behind() {
     let place = folder(&[]);
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

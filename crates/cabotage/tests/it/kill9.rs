@@ -8,10 +8,16 @@
 mod check;
 mod control;
 
-use crate::{caller::{Answered, Caller}, child::GatewayChild, folder};
+use crate::{
+    caller::{Answered, Caller},
+    child::GatewayChild,
+    folder,
+};
 use check::{Findings, Witness};
 use control::Control;
-use simulator::{CloudKind, CloudSpec, FaultAction, FaultRule, JournalQuery, Simulator, SimulatorConfig, When};
+use simulator::{
+    CloudKind, CloudSpec, FaultAction, FaultRule, JournalQuery, Simulator, SimulatorConfig, When,
+};
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex},
@@ -166,7 +172,10 @@ async fn clouds() -> Simulator {
     };
     let [azure, openai] = CLOUDS;
     let config = SimulatorConfig {
-        clouds: vec![cloud(azure, CloudKind::Azure, Some("westeurope")), cloud(openai, CloudKind::Openai, None)],
+        clouds: vec![
+            cloud(azure, CloudKind::Azure, Some("westeurope")),
+            cloud(openai, CloudKind::Openai, None),
+        ],
         // Streams take some milliseconds, so that a kill finds some of them open.
         pace_ms: 1,
         ..SimulatorConfig::default()

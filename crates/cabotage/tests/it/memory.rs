@@ -34,8 +34,13 @@ fn length() -> Run {
 fn memory_does_not_grow_with_calls_keys_models_and_prompts() {
     let run = length();
     let runtime = Runtime::new().unwrap();
-    let cloud =
-        CloudSpec { name: "openai".into(), kind: CloudKind::Openai, region: None, port: 0, models: Vec::new() };
+    let cloud = CloudSpec {
+        name: "openai".into(),
+        kind: CloudKind::Openai,
+        region: None,
+        port: 0,
+        models: Vec::new(),
+    };
     let config = SimulatorConfig { clouds: vec![cloud], journal_kept: 1_000, ..SimulatorConfig::default() };
     let simulator = runtime.block_on(Simulator::start(config)).unwrap();
     let dir = folder(&[("cabotage.toml", &configuration(&simulator.base_url("openai").unwrap()))]);
@@ -44,11 +49,15 @@ fn memory_does_not_grow_with_calls_keys_models_and_prompts() {
     let mut samples = Vec::new();
     let mut statuses = [0_u64; 2];
     for first in (0..run.calls).step_by(usize::try_from(run.step).unwrap()) {
-        for (sum, count) in statuses.iter_mut().zip(runtime.block_on(calls(gateway.address, first, run.step))) {
+        for (sum, count) in statuses.iter_mut().zip(runtime.block_on(calls(gateway.address, first, run.step)))
+        {
             *sum += count;
         }
         let (done, rss) = (first + run.step, gateway.memory_kib("VmRSS"));
-        println!("{done:>7} calls: {rss} KiB resident, {} KiB of them anonymous", gateway.memory_kib("RssAnon"));
+        println!(
+            "{done:>7} calls: {rss} KiB resident, {} KiB of them anonymous",
+            gateway.memory_kib("RssAnon")
+        );
         if done >= run.from {
             samples.push((done as f64, rss as f64 * 1024.0));
         }

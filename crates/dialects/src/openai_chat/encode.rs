@@ -13,6 +13,9 @@ use domain::{
     Usage, UsageSource,
 };
 
+/// Fields in which a host says how it fared (how long it took): not a part of the answer, so no loss.
+const MEASURED: [&str; 1] = ["metrics"];
+
 /// Writes a whole answer.
 pub(super) fn reply(reply: &Reply, context: &ReplyContext<'_>) -> Encoded {
     let mut encoded = Encoded::default();
@@ -43,7 +46,9 @@ pub(super) fn reply(reply: &Reply, context: &ReplyContext<'_>) -> Encoded {
         object.raw("usage", &usage);
     }
     bag_rest(&reply.bag, "", &mut object);
-    reply.bag.lose_into(OWN, "", losses);
+    for (_, name, _) in reply.bag.foreign_to(OWN).filter(|(_, name, _)| !MEASURED.contains(name)) {
+        losses.add(name);
+    }
     object.end();
     encoded
 }

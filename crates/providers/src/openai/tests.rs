@@ -24,7 +24,10 @@ fn embeddings_have_their_own_url() {
     let azure = "provider = 'azure'\nresource = 'acme'\nmodel = ";
     for (toml, expected) in [
         ("provider = 'openai'\nmodel = 'm'".to_owned(), Some("/v1/embeddings")),
-        ("provider = 'openai'\nmodel = 'm'\nendpoint = 'https://relay.example/v9'".to_owned(), Some("/v9/embeddings")),
+        (
+            "provider = 'openai'\nmodel = 'm'\nendpoint = 'https://relay.example/v9'".to_owned(),
+            Some("/v9/embeddings"),
+        ),
         (format!("{azure}'m'"), Some("/openai/v1/embeddings")),
         (
             format!("{azure}'m/x'\napi_version = '2024-10-21'"),

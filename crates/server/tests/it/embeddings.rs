@@ -82,7 +82,11 @@ async fn an_answer_without_vectors_is_no_answer() {
         let gateway = Gateway::start().await;
         answer_with(&gateway, "openai", json!({"kind": "status", "status": 200, "body": body}));
         let (status, headers, reply) = embed(&gateway, asked("gpt-5.4")).await;
-        assert_eq!((status, &headers["x-cabotage-deployment"]), (200, &"azure-westeurope".parse().unwrap()), "{reply}");
+        assert_eq!(
+            (status, &headers["x-cabotage-deployment"]),
+            (200, &"azure-westeurope".parse().unwrap()),
+            "{reply}"
+        );
     }
 }
 
@@ -96,7 +100,11 @@ async fn what_cannot_be_embedded_is_told_and_nothing_is_sent() {
         ("{".into(), 400, Code::InvalidJson, "JSON"),
     ] {
         let (status, headers, reply) = embed(&gateway, body.clone()).await;
-        assert_eq!((status, headers["x-cabotage-code"].to_str().unwrap()), (expected, code.name()), "{body}: {reply}");
+        assert_eq!(
+            (status, headers["x-cabotage-code"].to_str().unwrap()),
+            (expected, code.name()),
+            "{body}: {reply}"
+        );
         assert!(reply["error"]["message"].as_str().unwrap().contains(says), "{body}: {reply}");
     }
     assert!(gateway.simulator.journal().is_empty());

@@ -104,13 +104,20 @@ fn rows() -> Vec<Row> {
         says(400, "content_filter", "The response was filtered due to our content management policy"),
         Error(400, "content_filter"),
     );
-    filter.relayed = true;
+    (filter.relayed, filter.places) = (true, OPENAI_LIKE);
     let mut context = both(
         "U28 context too long",
         says(400, "context_length_exceeded", "prompt is too long: maximum context length is 10 tokens"),
         Error(400, "context_length_exceeded"),
     );
-    context.relayed = true;
+    (context.relayed, context.places) = (true, OPENAI_LIKE);
+    let too_long = |places, body: Value| {
+        let action = json!({"kind": "status", "status": 400, "body": body, "headers": {"x-amzn-errortype": "ValidationException"}});
+        only(
+            places,
+            both("U28 context too long, in its own words", action, Error(400, "context_length_exceeded")),
+        )
+    };
     let mut invalid = both(
         "P106 invalid request",
         says(400, "invalid_request_error", "temperature must be at most 2"),
@@ -120,16 +127,15 @@ fn rows() -> Vec<Row> {
     vec![
         both("U5 seconds", limited("7"), rate(7)),
         both("U5 milliseconds", with_header(status(429), "retry-after-ms", "1500"), rate(2)),
-        both(
-            "U5 date",
-            with_header(status(429), "retry-after", &date),
-            Wait(429, "rate_limit_exceeded", 600),
-        ),
+        both("U5 date", limited(&date), rate(600)),
         both("U6 no hint", limited(""), Error(429, "rate_limit_exceeded")),
-        both(
-            "U7 quota",
-            says(429, "insufficient_quota", "exceeded your current quota"),
-            Error(429, "insufficient_quota"),
+        only(
+            &["openai", "azure-westeurope", "anthropic"],
+            both(
+                "U7 quota",
+                says(429, "insufficient_quota", "exceeded your current quota"),
+                Error(429, "insufficient_quota"),
+            ),
         ),
         both("U8 529", status(529), UNAVAILABLE),
         both("U8 503 region down", json!({"kind": "region_down"}), UNAVAILABLE),
@@ -163,7 +169,8 @@ fn rows() -> Vec<Row> {
         ),
         both("U14 reset before the head", json!({"kind": "reset_before_headers"}), UNAVAILABLE),
         both("U14 reset after the head", json!({"kind": "reset", "after_bytes": 0}), BAD),
-        row("U15 reset in the middle", json!({"kind": "reset", "after_bytes": 2_500}), BAD, Cut),
+        row("U15 reset in the middle", json!({"kind": "reset", "after_bytes": 900}), BAD, Skip),
+        row("U15 reset after content", json!({"kind": "reset", "after_bytes": 4_000}), Skip, Cut),
         row("U16 no terminal event", json!({"kind": "end_without_terminal", "after_deltas": 2}), Skip, Cut),
         row(
             "U16 no content and no terminal event",
@@ -171,7 +178,8 @@ fn rows() -> Vec<Row> {
             BAD,
             BAD,
         ),
-        row("U16 closed in the middle", json!({"kind": "close", "after_bytes": 2_500}), BAD, Cut),
+        row("U16 closed in the middle", json!({"kind": "close", "after_bytes": 900}), BAD, Skip),
+        row("U16 closed after content", json!({"kind": "close", "after_bytes": 4_000}), Skip, Cut),
         row("U18 truncated", json!({"kind": "truncated_json"}), BAD, Cut),
         row("U18 cut to nothing", json!({"kind": "truncated_json", "bytes": 0}), BAD, BAD),
         both("U19 login page", json!({"kind": "page", "body": format!("<!doctype html>{CANARY}")}), BAD),
@@ -189,17 +197,16 @@ fn rows() -> Vec<Row> {
         row("U20 endless line", json!({"kind": "huge_body", "bytes": 4 << 20}), Skip, Cut),
         row("U22 no UTF-8", json!({"kind": "corrupt", "after_deltas": 0}), BAD, BAD),
         row("U22 no UTF-8 in the middle", json!({"kind": "corrupt", "after_deltas": 3}), Skip, Cut),
-        both("U22 characters and events split", json!({"kind": "fragment", "bytes": 1}), Answer),
-        both("U22 split elsewhere", json!({"kind": "fragment", "bytes": 7}), Answer),
+        both("U22 characters and events split", json!({"kind": "fragment", "bytes": 61}), Answer),
+        both("U22 split elsewhere", json!({"kind": "fragment", "bytes": 37}), Answer),
         both(
             "U24 error in a 200",
             json!({"kind": "error_in_success", "status": 500}),
             Error(502, "upstream_error"),
         ),
-        both(
-            "U24 overload in a 200",
-            json!({"kind": "error_in_success", "status": 529}),
-            Error(502, "upstream_error"),
+        only(
+            &["anthropic"],
+            both("U24 overload in a 200", json!({"kind": "error_in_success", "status": 529}), UNAVAILABLE),
         ),
         row(
             "U24 error as first event",
@@ -222,6 +229,15 @@ fn rows() -> Vec<Row> {
         ),
         filter,
         context,
+        too_long(
+            &["anthropic"],
+            json!({"type": "error", "error": {"type": "invalid_request_error", "message": "prompt is too long: 210000 tokens > 200000 maximum"}}),
+        ),
+        too_long(&["bedrock-claude"], json!({"message": "Input is too long for requested model."})),
+        too_long(
+            &["vertex-gemini", "gemini"],
+            json!({"error": {"code": 400, "status": "INVALID_ARGUMENT", "message": "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576)."}}),
+        ),
         invalid,
         both(
             "U29 401",
@@ -232,15 +248,18 @@ fn rows() -> Vec<Row> {
         both(
             "U30 404",
             says(404, "model_not_found", "The model does not exist"),
-            Error(502, "upstream_model_unavailable"),
+            Error(404, "upstream_model_unavailable"),
         ),
-        both("U30 410", says(410, "gone", "the model was retired"), Error(502, "upstream_model_unavailable")),
+        both("U30 410", says(410, "gone", "the model was retired"), Error(404, "upstream_model_unavailable")),
         both("U31 302", with_header(status(302), "location", "http://127.0.0.1:1/upstream-canary-9f31"), BAD),
         both("U31 307", with_header(status(307), "location", "http://127.0.0.1:1/upstream-canary-9f31"), BAD),
-        both(
-            "U40 200 with a foreign error",
-            json!({"kind": "page", "content_type": "application/json", "body": format!("{{\"error\":{{\"message\":\"{CANARY}\",\"code\":500}}}}")}),
-            Error(502, "upstream_error"),
+        only(
+            &["openai", "azure-westeurope", "anthropic", "vertex-gemini", "gemini"],
+            both(
+                "U40 200 with a foreign error",
+                json!({"kind": "page", "content_type": "application/json", "body": format!("{{\"error\":{{\"message\":\"{CANARY}\",\"code\":500}}}}")}),
+                Error(502, "upstream_error"),
+            ),
         ),
         only(OPENAI_LIKE, both("U9 599", status(599), Error(502, "upstream_error"))),
     ]
@@ -351,7 +370,7 @@ fn matches(expected: Expect, got: Expect) -> bool {
     match (expected, got) {
         (Error(status, code), Error(other, its) | Wait(other, its, _)) => status == other && code == its,
         (Wait(status, code, wait), Wait(other, its, seconds)) => {
-            status == other && code == its && seconds.abs_diff(wait) <= 2
+            status == other && code == its && seconds.abs_diff(wait) <= 2 + wait / 5
         }
         (one, other) => one == other,
     }
@@ -494,7 +513,9 @@ async fn two_candidates_the_caller_notices_nothing() {
                     let relayed = row.relayed && first == "openai";
                     let verdict = verdict(&what, &got, relayed);
                     let trail = got.1["x-cabotage-attempts"].to_str().unwrap_or_default();
-                    (!matches(expected, verdict) || trail.split(", ").count() != attempts)
+                    // Where a new token helped nothing the same deployment was tried twice.
+                    let renewed = usize::from(row.name == "U29 401" && first == "vertex-gemini");
+                    (!matches(expected, verdict) || trail.split(", ").count() != attempts + renewed)
                         .then(|| format!("{what}: {expected:?} expected, {verdict:?} got by {trail}"))
                 });
             }
@@ -715,6 +736,39 @@ async fn a_huge_body_is_bounded() {
         let got = gateway.chat(call(model, false)).await;
         assert_eq!(verdict("U20", &got, false), BAD, "{model}");
         assert!(began.elapsed() < Duration::from_secs(20));
+    }
+}
+
+#[tokio::test]
+async fn bytes_that_come_one_by_one_are_put_together_again() {
+    let gateway = Gateway::start_with(Timeouts::default()).await;
+    for name in SIX {
+        let place = place(name);
+        script(&gateway, place.cloud, &[json!({"kind": "fragment", "bytes": 1})]);
+        for stream in [false, true] {
+            let text = "Grüße 😀 aus \u{1f1ea}\u{1f1fa}";
+            let content = format!("[[sim {}]]", json!({"say": text, "deltas": 6}));
+            let model = format!("{}@{name}", place.model);
+            let call =
+                json!({"model": model, "stream": stream, "messages": [{"role": "user", "content": content}]});
+            let (status, _, body) = gateway.chat(call).await;
+            assert_eq!(status, 200, "{name}: {body}");
+            let chunks: Vec<&str> = if stream { body.lines().collect() } else { vec![&body] };
+            let said: String = chunks
+                .iter()
+                .filter_map(|line| {
+                    serde_json::from_str::<Value>(line.strip_prefix("data: ").unwrap_or(line)).ok()
+                })
+                .filter_map(|chunk| {
+                    let choice = chunk["choices"].get(0)?;
+                    choice["delta"]["content"]
+                        .as_str()
+                        .or(choice["message"]["content"].as_str())
+                        .map(str::to_owned)
+                })
+                .collect();
+            assert_eq!(said, text, "{name} stream={stream}");
+        }
     }
 }
 

@@ -165,7 +165,11 @@ fn read_part(part: &Value, turn: &mut Turn, missing_signature: &mut Option<Strin
     }
     let response = either(part, "functionResponse");
     if response.is_object() {
-        let value = response.get("response").map(ToString::to_string).unwrap_or_default();
+        // A model reads what a tool said, not the object around it.
+        let answer = response.get("response");
+        let only = answer.and_then(Value::as_object).filter(|answer| answer.len() == 1);
+        let said = only.and_then(|only| only.get("result").or_else(|| only.get("output"))).and_then(Value::as_str);
+        let value = said.map(str::to_owned).or_else(|| answer.map(ToString::to_string)).unwrap_or_default();
         turn.results.push((fields::text(response, "name").to_owned(), value));
     }
 }
@@ -212,7 +216,20 @@ pub(crate) fn reply(ask: &Ask<'_>, prompt: &Prompt, style: &Style, headers: Vec<
             Reply::stream(headers, "application/json; charset=UTF-8", array(&chunks))
         }
     } else {
-        let body = serde_json::to_string_pretty(&writer.whole(&answer)).unwrap_or_default();
+        let mut whole = writer.whole(&answer);
+        let wanted = either(either(ask.json, "generationConfig"), "candidateCount").as_u64().unwrap_or(1);
+        let mut prompt = prompt.clone();
+        for candidate in 1..wanted.min(8) {
+            prompt.candidate = candidate;
+            let mut other = writer.whole(&plan(ask.cloud, &prompt));
+            if let Some(mut one) = other.pointer_mut("/candidates/0").map(Value::take)
+                && let Some(list) = whole.get_mut("candidates").and_then(Value::as_array_mut)
+            {
+                one["index"] = json!(candidate);
+                list.push(one);
+            }
+        }
+        let body = serde_json::to_string_pretty(&whole).unwrap_or_default();
         Reply::text(200, headers, "application/json; charset=UTF-8", body + "\n")
     };
     reply.usage = Some(answer.usage);

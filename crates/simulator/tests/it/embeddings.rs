@@ -53,5 +53,8 @@ async fn tokens_are_an_input_too_and_nonsense_is_none() {
         }
     }
     let unknown = json!({"model": "no-such-model", "input": "x"});
-    assert_eq!(post(&simulator, "openai", "/v1/embeddings", credential("openai"), &unknown).await.status, 404);
+    assert_eq!(
+        post(&simulator, "openai", "/v1/embeddings", credential("openai"), &unknown).await.status,
+        404
+    );
 }

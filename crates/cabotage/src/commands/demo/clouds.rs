@@ -1,7 +1,18 @@
 //! The simulated clouds of the demo, on threads of their own.
 
+use crate::wiring;
 use simulator::{Simulator, SimulatorConfig};
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    future::Future as _,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+        mpsc,
+    },
+    task::Poll,
+    time::Duration,
+};
 use tokio::runtime::{Builder, Runtime};
 
 /// The usual port of the simulator's control; its clouds take the ports after it, in the order of their list.
@@ -53,6 +64,28 @@ impl Clouds {
     /// The control API.
     pub(crate) fn control(&self) -> SocketAddr {
         self.simulator.control_address()
+    }
+
+    /// Listens for Ctrl-C from now on: true once it came. The gateway listens by itself, but only when it serves;
+    /// until then nothing may end the process before the demo's files are removed.
+    pub(crate) fn told_to_stop(&self) -> Arc<AtomicBool> {
+        let told = Arc::new(AtomicBool::new(false));
+        let set = Arc::clone(&told);
+        let (ready, listening) = mpsc::channel();
+        self.runtime.spawn(async move {
+            let mut asked = Box::pin(wiring::stop::asked());
+            // The first poll is what sets up the listening.
+            let first =
+                std::future::poll_fn(|context| Poll::Ready(asked.as_mut().poll(context).is_ready())).await;
+            // Nobody waits any longer where the start was given up.
+            let _waiting = ready.send(());
+            if first || asked.await.is_ok() {
+                set.store(true, Relaxed);
+            }
+        });
+        // An error means that the task ended, which it does not before it has sent.
+        let _listening = listening.recv();
+        told
     }
 
     /// Ends all listeners and connections.

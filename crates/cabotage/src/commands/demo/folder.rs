@@ -4,7 +4,7 @@
 use super::clouds;
 use anyhow::{Context as _, bail};
 use std::{
-    fs,
+    fs::{self, File},
     io::ErrorKind,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -20,6 +20,10 @@ const PACKS: [(&str, &str); 3] = [
 ];
 /// The configuration's name in the folder.
 const FILE: &str = "cabotage.toml";
+/// What a demo's temporary folder is named after.
+const TEMPORARY: &str = "demo";
+/// The lock in it.
+const LOCK: &str = "lock";
 /// Temporary folders that are tried before we give up.
 const TRIES_MAX: u32 = 64;
 
@@ -61,6 +65,8 @@ impl Addresses {
 pub(super) struct Folder {
     dir: PathBuf,
     temporary: bool,
+    /// Held while a temporary folder is in use; the system gives it back however the process ends.
+    lock_held: Option<File>,
 }
 
 impl Folder {
@@ -77,9 +83,14 @@ impl Folder {
                 {
                     bail!("{} is not the demo's: give --state another folder", file.display());
                 }
-                Ok(Self { dir, temporary: false })
+                Ok(Self { dir, temporary: false, lock_held: None })
             }
-            None => Ok(Self { dir: temporary("demo")?, temporary: true }),
+            None => {
+                remove_abandoned();
+                let mut folder = Self { dir: temporary(TEMPORARY)?, temporary: true, lock_held: None };
+                folder.lock_held = Some(lock(&folder.dir)?);
+                Ok(folder)
+            }
         }
     }
 
@@ -117,6 +128,28 @@ impl Drop for Folder {
             && let Err(error) = fs::remove_dir_all(&self.dir)
         {
             eprintln!("{} could not be removed: {error}", self.dir.display());
+        }
+    }
+}
+
+/// Takes the lock of a new folder. It gets its name only when it is held, so that nobody ever sees it free.
+fn lock(dir: &Path) -> anyhow::Result<File> {
+    let unnamed = dir.join("lock.new");
+    let file = File::create(&unnamed)?;
+    file.lock()?;
+    fs::rename(unnamed, dir.join(LOCK))?;
+    Ok(file)
+}
+
+/// Removes the temporary folders of demos that were killed: those whose lock nobody holds any longer.
+fn remove_abandoned() {
+    let start = format!("cabotage-{TEMPORARY}-");
+    let folders = fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten();
+    for folder in folders.filter(|folder| folder.file_name().to_string_lossy().starts_with(&start)) {
+        let Ok(file) = File::open(folder.path().join(LOCK)) else { continue };
+        if file.try_lock().is_ok() {
+            // Another user's folder, for instance, stays.
+            let _left = fs::remove_dir_all(folder.path());
         }
     }
 }

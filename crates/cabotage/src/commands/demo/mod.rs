@@ -20,7 +20,12 @@ use clouds::Clouds;
 use domain::Clock;
 use folder::{Addresses, Folder};
 use jiff::Timestamp;
-use std::{io::Write as _, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{
+    io::Write as _,
+    path::PathBuf,
+    process::ExitCode,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 pub(crate) use clouds::{CONTROL_PORT, usual_ports};
 
@@ -79,6 +84,7 @@ fn stay_up(arguments: &Demo) -> anyhow::Result<ExitCode> {
     let sim_port = arguments.sim_port.unwrap_or(if arguments.port == 0 { 0 } else { CONTROL_PORT });
     // Signatures carry the gateway's time: clouds of another time do not mind.
     let clouds = Clouds::start(sim_port, arguments.at.is_none()).context(PORTS)?;
+    let told_to_stop = clouds.told_to_stop();
     let folder = Folder::open(arguments.state.as_deref())?;
     let addresses =
         Addresses { data: arguments.port, admin: arguments.admin_port, clouds: clouds.addresses() };
@@ -106,7 +112,7 @@ fn stay_up(arguments: &Demo) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout();
     out.write_all(text.as_bytes())?;
     out.flush()?;
-    let served = gateway.serve(origin, checked);
+    let served = if told_to_stop.load(Relaxed) { Ok(()) } else { gateway.serve(origin, checked) };
     clouds.stop();
     served?;
     Ok(ExitCode::SUCCESS)

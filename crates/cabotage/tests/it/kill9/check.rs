@@ -29,7 +29,9 @@ pub(super) struct Exchange {
 
 impl Exchange {
     pub(super) fn of(record: &ExchangeRecord) -> Self {
-        let id = ["x-client-request-id", "x-ms-client-request-id"].iter().find_map(|name| record.headers.get(*name));
+        let id = ["x-client-request-id", "x-ms-client-request-id"]
+            .iter()
+            .find_map(|name| record.headers.get(*name));
         let call = id.and_then(|id| id.parse().ok());
         Self { seq: record.seq, cloud: record.cloud.to_string(), call, received_at: record.received_at }
     }
@@ -108,8 +110,11 @@ struct Attempt {
 
 /// Holds the records in `data` (a `journal.dir`) against the witnesses.
 pub(super) fn check(data: &Path, witness: &Witness) -> Findings {
-    let mut findings =
-        Findings { exchanges: witness.exchanges.len(), answers: witness.answers.len(), ..Findings::default() };
+    let mut findings = Findings {
+        exchanges: witness.exchanges.len(),
+        answers: witness.answers.len(),
+        ..Findings::default()
+    };
     let (stories, sums) = read(&data.join("journal"), &mut findings);
     findings.failovers = stories.values().filter(|story| story.attempts.len() > 1).count();
     each_story_is_whole(&stories, &mut findings);
@@ -130,7 +135,8 @@ fn read(dir: &Path, findings: &mut Findings) -> (HashMap<CallId, Story>, Sums) {
         }
         match found.record.unwrap() {
             Record::Attempt(record) => {
-                let attempt = stories.entry(record.call).or_default().attempts.entry(record.attempt).or_default();
+                let attempt =
+                    stories.entry(record.call).or_default().attempts.entry(record.attempt).or_default();
                 attempt.begun += 1;
                 attempt.deployment = record.deployment.to_string();
                 attempt.at_ms = u64::try_from(record.at_us / 1000).unwrap();
@@ -168,18 +174,26 @@ fn each_story_is_whole(stories: &HashMap<CallId, Story>, findings: &mut Findings
         for (number, attempt) in &story.attempts {
             if attempt.begun != 1 || attempt.outcomes != 1 {
                 let Attempt { begun, outcomes, .. } = attempt;
-                findings.violations.push(format!("{call} attempt {number}: begun {begun} times, ended {outcomes} times"));
+                findings
+                    .violations
+                    .push(format!("{call} attempt {number}: begun {begun} times, ended {outcomes} times"));
             }
         }
         if story.terminals.len() != usize::from(!story.between) {
             let count = story.terminals.len();
-            findings.violations.push(format!("{call} has {count} terminals, ended between attempts: {}", story.between));
+            findings
+                .violations
+                .push(format!("{call} has {count} terminals, ended between attempts: {}", story.between));
         }
     }
 }
 
 /// The n-th request of a call to a cloud stands behind its n-th attempt there, which was made before.
-fn each_exchange_has_its_attempt(stories: &HashMap<CallId, Story>, witness: &Witness, findings: &mut Findings) {
+fn each_exchange_has_its_attempt(
+    stories: &HashMap<CallId, Story>,
+    witness: &Witness,
+    findings: &mut Findings,
+) {
     let mut seen: HashMap<(CallId, &str), usize> = HashMap::new();
     for exchange in &witness.exchanges {
         let Some(call) = exchange.call else {
@@ -188,10 +202,17 @@ fn each_exchange_has_its_attempt(stories: &HashMap<CallId, Story>, witness: &Wit
         };
         let before = seen.entry((call, &exchange.cloud)).or_default();
         let attempts = stories.get(&call).into_iter().flat_map(|story| story.attempts.values());
-        match attempts.filter(|attempt| attempt.begun > 0 && attempt.deployment == exchange.cloud).nth(*before) {
-            None => findings.violations.push(format!("{call}: {} saw it and there is no attempt", exchange.cloud)),
+        match attempts
+            .filter(|attempt| attempt.begun > 0 && attempt.deployment == exchange.cloud)
+            .nth(*before)
+        {
+            None => {
+                findings.violations.push(format!("{call}: {} saw it and there is no attempt", exchange.cloud))
+            }
             Some(attempt) if attempt.at_ms > exchange.received_at => {
-                findings.violations.push(format!("{call}: the attempt is younger than its request: {exchange:?}"));
+                findings
+                    .violations
+                    .push(format!("{call}: the attempt is younger than its request: {exchange:?}"));
             }
             Some(_) => {}
         }
@@ -200,7 +221,11 @@ fn each_exchange_has_its_attempt(stories: &HashMap<CallId, Story>, witness: &Wit
 }
 
 /// An answer that came whole has one terminal, and a complete one says so.
-fn each_answer_has_its_terminal(stories: &HashMap<CallId, Story>, witness: &Witness, findings: &mut Findings) {
+fn each_answer_has_its_terminal(
+    stories: &HashMap<CallId, Story>,
+    witness: &Witness,
+    findings: &mut Findings,
+) {
     for answer in &witness.answers {
         let Some(call) = answer.call else {
             findings.violations.push(format!("an answer without a call's id: {answer:?}"));
@@ -216,7 +241,9 @@ fn each_answer_has_its_terminal(stories: &HashMap<CallId, Story>, witness: &Witn
             other => Some(format!("the journal says {other:?}")),
         };
         if let Some(wrong) = wrong {
-            findings.violations.push(format!("{call}: answered ({} {}) and {wrong}", answer.status, answer.complete));
+            findings
+                .violations
+                .push(format!("{call}: answered ({} {}) and {wrong}", answer.status, answer.complete));
         }
     }
 }
@@ -232,7 +259,9 @@ fn the_database_says_the_same(data: &Path, journal: &Sums, findings: &mut Findin
         Sums::NAMES.iter().zip(journal.numbers().into_iter().zip(drained.numbers()))
     {
         if in_journal != in_database {
-            findings.violations.push(format!("{name}: {in_journal} by the journal, {in_database} in the database"));
+            findings
+                .violations
+                .push(format!("{name}: {in_journal} by the journal, {in_database} in the database"));
         }
     }
     let position = store.position().unwrap().sequence;

@@ -217,6 +217,26 @@ pub(crate) fn quoted(text: &str) -> Bytes {
     serde_json::to_vec(text).unwrap_or_default().into()
 }
 
+/// Who speaks, as far as a request is checked for it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Speaker {
+    Assistant,
+    Tool,
+    Other,
+}
+
+impl Speaker {
+    fn named(word: &str) -> Option<Self> {
+        Some(match word {
+            "assistant" => Self::Assistant,
+            "tool" => Self::Tool,
+            // `function` is the older word for a tool's answer; hosts that know it read `name`.
+            "system" | "developer" | "user" | "function" => Self::Other,
+            _ => return None,
+        })
+    }
+}
+
 #[derive(Default)]
 struct Reader {
     envelope: Envelope,
@@ -462,15 +482,19 @@ impl Reader {
 
     fn message(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Bad> {
         let from = cursor.at();
-        let mut role = false;
+        let (mut role, mut answers) = (None, false);
         cursor.object(|cursor, key| {
             match (&*key.name, cursor.peek()?) {
                 ("role", _) => {
-                    role = true;
-                    let word = cursor.string()?;
-                    self.features.prefill = word == "assistant";
-                    self.features.tool_history |= word == "tool";
+                    let at = cursor.at();
+                    let known = Speaker::named(&cursor.string()?).ok_or_else(|| {
+                        Bad::request(at, "must be one of system, developer, user, assistant, tool")
+                    })?;
+                    self.features.prefill = known == Speaker::Assistant;
+                    self.features.tool_history |= known == Speaker::Tool;
+                    role = Some(known);
                 }
+                ("tool_call_id", Kind::String) => answers = !cursor.string()?.is_empty(),
                 ("content", Kind::Array) => {
                     cursor.array(|cursor, _| self.part(cursor))?;
                 }
@@ -494,7 +518,13 @@ impl Reader {
             }
             Ok(())
         })?;
-        if role { Ok(()) } else { Err(Bad::request(from, "lacks `role`")) }
+        match role {
+            None => Err(Bad::request(from, "lacks `role`")),
+            Some(Speaker::Tool) if !answers => {
+                Err(Bad::request(from, "lacks `tool_call_id`: name the call that this tool message answers"))
+            }
+            Some(_) => Ok(()),
+        }
     }
 
     fn part(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Bad> {

@@ -327,11 +327,12 @@ impl Seen {
     }
 }
 
-/// Whether a frame after the first content may tell something: an error, or a finish reason or usage that
-/// is not null.
+/// Whether a frame after the first content may tell something: an error, a finish reason or usage that is not
+/// null, or that it is no object at all.
 fn needs_reading(data: &str) -> bool {
     let bytes = data.as_bytes();
-    memmem::find(bytes, b"\"error\"").is_some()
+    !(data.starts_with('{') && data.ends_with('}'))
+        || memmem::find(bytes, b"\"error\"").is_some()
         || names_a_value(bytes, b"\"finish_reason\"")
         || names_a_value(bytes, b"\"usage\"")
 }

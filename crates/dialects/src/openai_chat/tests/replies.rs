@@ -107,7 +107,8 @@ fn foreign_reply() -> Reply {
 
 #[test]
 fn p70_p73_p74_p78_a_foreign_reply_in_chat() {
-    insta::assert_json_snapshot!(encode(&foreign_reply()), @r#"
+    insta::with_settings!({ sort_maps => true }, {
+        insta::assert_json_snapshot!(encode(&foreign_reply()), @r#"
     {
       "choices": [
         {
@@ -164,6 +165,7 @@ fn p70_p73_p74_p78_a_foreign_reply_in_chat() {
       }
     }
     "#);
+    });
 }
 
 #[test]

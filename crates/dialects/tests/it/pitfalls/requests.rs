@@ -552,7 +552,7 @@ fn p48_the_new_name_of_the_limit_is_never_dropped() {
 
 /// The same request on the road that most calls to hosts of the same dialect take: bytes with edits.
 fn passed_through(number: &str, case: &str, model: &str, field: MaxTokensField) -> Value {
-    let request = super::run::cases(number)[case]["request"].to_string();
+    let request = super::run::cases(number)[case].text("request").expect("a request");
     let request = passthrough::Request::scan(Bytes::from(request)).expect("a request");
     let changes = passthrough::Changes {
         model: Some(model),

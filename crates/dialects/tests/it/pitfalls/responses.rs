@@ -236,13 +236,13 @@ fn p81_counts_that_nobody_gave_are_absent_or_zero_and_never_null() {
 #[test]
 fn p82_what_only_a_dialect_knows_stays_in_it_and_is_told_elsewhere() {
     let got = run("P82");
-    let mut wanted = super::run::cases("P82")["same_dialect"]["reply"].clone();
+    let mut wanted = super::run::cases("P82")["same_dialect"].value("reply");
     wanted["model"] = "asked-for".into();
     assert_eq!(*body(&got["same_dialect"]), wanted, "untouched but for the model's name");
     let told = [
         ("citations_of_anthropic", vec!["choices.message.citations", "context_management"]),
         ("grounding_of_gemini", vec!["logprobs", "choices.avglogprobs", "choices.groundingmetadata"]),
-        ("trace_of_bedrock", vec!["metrics", "trace"]),
+        ("trace_of_bedrock", vec!["trace"]),
     ];
     for (case, names) in told {
         assert_eq!(got[case]["losses"], names.join(", "), "{case}");

@@ -13,9 +13,10 @@ use super::targets::{Deployment, deployment};
 use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
 use dialects::{Codec, Envelope, ReplyContext, Target, codec, openai_chat::OpenAiChat};
-use domain::{Capabilities, Dialect, Event, Fault, Losses};
-use serde_json::{Map, Value, json};
-use std::path::Path;
+use domain::{Dialect, Event, Fault};
+use serde::Deserialize;
+use serde_json::{Value, json, value::RawValue};
+use std::{collections::BTreeMap, path::Path};
 
 /// What the gateway knows when it answers.
 const CONTEXT: ReplyContext<'static> = ReplyContext {
@@ -25,13 +26,54 @@ const CONTEXT: ReplyContext<'static> = ReplyContext {
     include_usage: true,
 };
 
+/// A case: its members as they are written.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub struct Case(BTreeMap<String, Box<RawValue>>);
+
+impl Case {
+    /// A member's text, without white space and with its own order of keys, whatever `serde_json` was built with.
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.0.get(name).map(|raw| compact(raw.get()))
+    }
+
+    /// A member; `null` where it is not there.
+    pub fn value(&self, name: &str) -> Value {
+        self.read(name).unwrap_or_default()
+    }
+
+    fn read<'a, T: Deserialize<'a>>(&'a self, name: &str) -> Option<T> {
+        self.0.get(name).map(|raw| serde_json::from_str(raw.get()).expect(name))
+    }
+
+    /// The bytes of a body: those of its text where it is a text, else the JSON.
+    fn bytes(&self, name: &str) -> Vec<u8> {
+        let text = self.text(name).expect(name);
+        serde_json::from_str::<String>(&text).unwrap_or(text).into_bytes()
+    }
+}
+
+/// JSON text without the white space between its tokens.
+fn compact(json: &str) -> String {
+    let (mut out, mut in_string, mut escaped) = (String::with_capacity(json.len()), false, false);
+    for letter in json.chars() {
+        match letter {
+            _ if escaped => escaped = false,
+            '\\' if in_string => escaped = true,
+            '"' => in_string = !in_string,
+            space if !in_string && space.is_ascii_whitespace() => continue,
+            _ => {}
+        }
+        out.push(letter);
+    }
+    out
+}
+
 /// Runs the cases of a pitfall, compares with its snapshot, and returns what came out, by case.
 pub fn run(number: &str) -> Value {
-    let mut out = Map::new();
-    for (name, case) in &cases(number) {
-        out.insert(name.clone(), one(case, &format!("{number} {name}")));
-    }
-    let out = Value::Object(out);
+    let cases = cases(number);
+    let out = cases.iter().map(|(name, case)| (name.clone(), one(case, &format!("{number} {name}"))));
+    let out = sorted(&Value::Object(out.collect()));
     insta::with_settings!({
         snapshot_path => "snapshots",
         prepend_module_to_snapshot => false,
@@ -43,55 +85,62 @@ pub fn run(number: &str) -> Value {
     out
 }
 
+/// With the keys of every object in order.
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(object) => {
+            let members: BTreeMap<_, _> =
+                object.iter().map(|(name, value)| (name.clone(), sorted(value))).collect();
+            Value::Object(members.into_iter().collect())
+        }
+        Value::Array(list) => Value::Array(list.iter().map(sorted).collect()),
+        other => other.clone(),
+    }
+}
+
 /// The cases of a pitfall as they are written.
-pub fn cases(number: &str) -> Map<String, Value> {
+pub fn cases(number: &str) -> BTreeMap<String, Case> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/pitfalls/cases");
     let text = std::fs::read_to_string(folder.join(format!("{number}.json"))).expect(number);
     serde_json::from_str(&text).expect(number)
 }
 
-fn one(case: &Value, what: &str) -> Value {
-    if !case["request"].is_null() {
-        let targets = case["to"].as_array().unwrap_or_else(|| panic!("{what} lacks `to`"));
-        let mut out = Map::new();
-        for name in targets.iter().filter_map(Value::as_str) {
-            out.insert(name.to_owned(), request(&case["request"], &with(deployment(name), &case["can"])));
-        }
-        return Value::Object(out);
+fn one(case: &Case, what: &str) -> Value {
+    if let Some(text) = case.text("request") {
+        let targets: Vec<String> = case.read("to").unwrap_or_else(|| panic!("{what} lacks `to`"));
+        let can = case.value("can");
+        let sent = |name: &String| (name.clone(), request(&text, &overruled(deployment(name), &can)));
+        return Value::Object(targets.iter().map(sent).collect());
     }
-    let from: Dialect =
-        serde_json::from_value(case["from"].clone()).unwrap_or_else(|_| panic!("{what} lacks `from`"));
-    if !case["reply"].is_null() && !case["back_to"].is_null() {
-        return there_and_back(case, from);
+    let from: Dialect = case.read("from").unwrap_or_else(|| panic!("{what} lacks `from`"));
+    if case.text("reply").is_some() {
+        let there = reply(&case.bytes("reply"), from);
+        return if case.text("back_to").is_some() { there_and_back(there, case) } else { there };
     }
-    if !case["reply"].is_null() {
-        return reply(&case["reply"], from);
+    if case.text("stream").is_some() {
+        let include_usage = case.read("include_usage").unwrap_or(true);
+        return stream(&stream_bytes(case, from), from, include_usage, what);
     }
-    if !case["stream"].is_null() {
-        let include_usage = case["include_usage"].as_bool().unwrap_or(true);
-        return stream(&bytes_of(&case["stream"], from), from, include_usage, what);
-    }
-    assert!(!case["error"].is_null(), "{what} has nothing to run");
-    error(&case["error"], from, u16::try_from(case["status"].as_u64().expect(what)).expect(what))
+    let status = case.read("status").unwrap_or_else(|| panic!("{what} has nothing to run"));
+    error(&case.bytes("error"), from, status)
 }
 
 /// Capabilities overruled by a case.
-fn with(deployment: Deployment, overrule: &Value) -> Deployment {
+fn overruled(mut deployment: Deployment, overrule: &Value) -> Deployment {
     let mut can = serde_json::to_value(&deployment.can).expect("JSON");
     for (name, value) in overrule.as_object().into_iter().flatten() {
         can[name] = value.clone();
     }
-    let can: Capabilities = serde_json::from_value(can).expect("capabilities");
-    Deployment { can, ..deployment }
+    deployment.can = serde_json::from_value(can).expect("capabilities");
+    deployment
 }
 
 // === requests ===
 
 /// A caller's request as `deployment` gets it, or as the caller is refused.
-pub fn request(request: &Value, deployment: &Deployment) -> Value {
-    let body = serde_json::to_vec(request).expect("JSON");
+pub fn request(request: &str, deployment: &Deployment) -> Value {
     let target = Target { model: deployment.model, capabilities: &deployment.can, quirks: deployment.quirks };
-    let call = OpenAiChat.decode_call(&body, &Envelope::default());
+    let call = OpenAiChat.decode_call(request.as_bytes(), &Envelope::default());
     match call.and_then(|call| codec(deployment.dialect).encode_call(&call, &target)) {
         Ok(encoded) => json!({"body": parsed(&encoded.body), "losses": encoded.losses.to_string()}),
         Err(fault) => refused(&fault),
@@ -113,12 +162,8 @@ fn parsed(body: &[u8]) -> Value {
 
 // === replies ===
 
-fn reply(body: &Value, from: Dialect) -> Value {
-    let bytes = match body {
-        Value::String(text) => text.clone().into_bytes(),
-        body => serde_json::to_vec(body).expect("JSON"),
-    };
-    match codec(from).decode_reply(&bytes) {
+fn reply(body: &[u8], from: Dialect) -> Value {
+    match codec(from).decode_reply(body) {
         Ok(reply) => {
             let encoded = OpenAiChat.encode_reply(&reply, &CONTEXT);
             json!({"body": parsed(&encoded.body), "losses": encoded.losses.to_string()})
@@ -128,39 +173,38 @@ fn reply(body: &Value, from: Dialect) -> Value {
 }
 
 /// A reply, and the request of a client that puts the reply's message into its history as it got it.
-fn there_and_back(case: &Value, from: Dialect) -> Value {
-    let there = reply(&case["reply"], from);
+fn there_and_back(there: Value, case: &Case) -> Value {
     let mut messages = vec![json!({"role": "user", "content": "Go on."})];
     messages.push(there["body"]["choices"][0]["message"].clone());
-    messages.extend(case["follow"].as_array().cloned().unwrap_or_default());
+    messages.extend(case.value("follow").as_array().cloned().unwrap_or_default());
     let mut again = json!({"model": "asked-for", "messages": messages, "reasoning_effort": "low"});
-    if !case["tools"].is_null() {
-        again["tools"] = case["tools"].clone();
+    if case.text("tools").is_some() {
+        again["tools"] = case.value("tools");
     }
-    let mut back = Map::new();
-    for name in case["back_to"].as_array().expect("a list").iter().filter_map(Value::as_str) {
-        back.insert(name.to_owned(), request(&again, &deployment(name)));
-    }
-    json!({"there": there, "back": back})
+    let again = again.to_string();
+    let targets: Vec<String> = case.read("back_to").expect("a list");
+    let back = targets.iter().map(|name| (name.clone(), request(&again, &deployment(name))));
+    json!({"back": Value::Object(back.collect()), "there": there})
 }
 
 // === streams ===
 
-fn bytes_of(stream: &Value, from: Dialect) -> Vec<u8> {
-    let list = match stream {
-        Value::String(text) => return text.clone().into_bytes(),
-        list => list.as_array().expect("a text or a list"),
+/// The bytes of a case's stream.
+pub fn stream_bytes(case: &Case, from: Dialect) -> Vec<u8> {
+    let Some(list) = serde_json::from_str::<Vec<Box<RawValue>>>(&case.text("stream").expect("a stream")).ok()
+    else {
+        return case.bytes("stream");
     };
     let mut out = Vec::new();
-    for event in list {
-        match event {
+    for event in &list {
+        match serde_json::from_str(event.get()).expect("JSON") {
             Value::String(line) => out.extend_from_slice(format!("{line}\n").as_bytes()),
             Value::Array(frame) => write_frame(&frame[0], &frame[1], &mut out),
-            event => {
-                if let (Dialect::AnthropicMessages, Some(name)) = (from, event["type"].as_str()) {
+            value => {
+                if let (Dialect::AnthropicMessages, Some(name)) = (from, value["type"].as_str()) {
                     out.extend_from_slice(format!("event: {name}\n").as_bytes());
                 }
-                out.extend_from_slice(format!("data: {event}\n\n").as_bytes());
+                out.extend_from_slice(format!("data: {}\n\n", event.get()).as_bytes());
             }
         }
     }
@@ -206,7 +250,7 @@ fn written(bytes: &[u8], size: usize, from: Dialect, include_usage: bool) -> Val
     let mut told = json!({
         "frames": frames(&out),
         "usage": usage_of(&events),
-        "losses": losses(encoder.losses()),
+        "losses": encoder.losses().to_string(),
     });
     if let Some(Event::Failed(fault)) = events.last() {
         let before = events.iter().any(|e| matches!(e, Event::Delta { delta, .. } if delta.is_content()));
@@ -214,10 +258,6 @@ fn written(bytes: &[u8], size: usize, from: Dialect, include_usage: bool) -> Val
         told["content_before"] = before.into();
     }
     told
-}
-
-fn losses(losses: &Losses) -> String {
-    losses.to_string()
 }
 
 /// What is booked, however little of it the caller sees.
@@ -251,14 +291,10 @@ fn frames(out: &[u8]) -> Vec<Value> {
 
 // === errors ===
 
-fn error(body: &Value, from: Dialect, status: u16) -> Value {
-    let bytes = match body {
-        Value::String(text) => text.clone().into_bytes(),
-        body => serde_json::to_vec(body).expect("JSON"),
-    };
-    let said = codec(from).decode_error(status, &bytes);
+fn error(body: &[u8], from: Dialect, status: u16) -> Value {
+    let said = codec(from).decode_error(status, body);
     // Where the same body comes with a 200, the codec itself makes the caller's error of it.
-    let inside = codec(from).decode_reply(&bytes).err().map(|fault| refused(&fault));
+    let inside = codec(from).decode_reply(body).err().map(|fault| refused(&fault));
     json!({
         "kind": format!("{:?}", said.kind),
         "code": said.code,

@@ -13,15 +13,9 @@ use serde_json::{Value, json};
 
 /// The bytes of a case of an openai-chat upstream, and the tee that lets them through.
 fn teed(number: &str, case: &str, strip_usage: bool) -> (StreamTee, End, String) {
-    let mut text = String::new();
-    for event in run::cases(number)[case]["stream"].as_array().expect("a list") {
-        match event {
-            Value::String(line) => text += &format!("{line}\n"),
-            event => text += &format!("data: {event}\n\n"),
-        }
-    }
+    let bytes = run::stream_bytes(&run::cases(number)[case], Dialect::OpenAiChat);
     let (mut tee, mut out) = (StreamTee::new(strip_usage), Vec::new());
-    tee.push(&Bytes::from(text), &mut out).expect("a stream");
+    tee.push(&Bytes::from(bytes), &mut out).expect("a stream");
     let end = tee.end(&mut out);
     (tee, end, String::from_utf8(out.concat()).expect("UTF-8"))
 }

@@ -9,10 +9,14 @@ use std::{
     io::{BufRead as _, BufReader, Read as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::mpsc,
+    time::Duration,
 };
 
 /// Lines that a demo may print before its addresses.
 const LINES_MAX: usize = 64;
+/// How long a demo may take to come up.
+const START_MAX: Duration = Duration::from_secs(30);
 
 /// What a command printed and how it ended.
 pub(super) struct Ran {
@@ -70,12 +74,18 @@ impl Demo {
             simulator: String::new(),
             folder: PathBuf::new(),
         };
-        let mut lines = BufReader::new(out.take(64 * 1024)).lines();
+        let (sender, lines) = mpsc::sync_channel(LINES_MAX);
+        std::thread::spawn(move || {
+            let lines = BufReader::new(out.take(64 * 1024)).lines().map_while(Result::ok);
+            // Where nobody waits any longer, the rest is of no interest.
+            lines.map(|line| sender.send(line)).take_while(Result::is_ok).for_each(drop);
+        });
         for _ in 0..LINES_MAX {
-            let Some(line) = lines.next().transpose()? else {
+            let Ok(line) = lines.recv_timeout(START_MAX) else {
+                let log = fs::read_to_string(dir.join("demo.log")).unwrap_or_default();
                 bail!(
-                    "the demo ended before it was up: {}",
-                    fs::read_to_string(dir.join("demo.log")).unwrap_or_default()
+                    "the demo ended before it was up, or was not up after {} s: {log}",
+                    START_MAX.as_secs()
                 );
             };
             match line.split_once('=') {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 /// Words before ids, and what an id is made of.
 const IDS: [&str; 3] = ["call_", "dec_", "chatcmpl-"];
 /// Longest line of the transcript, in characters.
-const LINE_MAX: usize = 400;
+const LINE_MAX: usize = 640;
 /// Longest text of an answer that is shown, in characters.
 const TEXT_MAX: usize = 200;
 
@@ -170,6 +170,6 @@ mod tests {
         assert_eq!(stage.masked("tool_call_id, call_id"), "tool_call_id, call_id");
         let line = stage.masked("  1 at 2026-11-21T12:08:51.936612Z: done, until 2026-12-01T00:00:00Z");
         assert_eq!(line, "  1 at (time): done, until 2026-12-01T00:00:00Z");
-        assert_eq!(stage.masked(&"x".repeat(500)).chars().count(), LINE_MAX + 1);
+        assert_eq!(stage.masked(&"x".repeat(900)).chars().count(), LINE_MAX + 1);
     }
 }
