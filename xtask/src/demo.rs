@@ -75,6 +75,14 @@ impl Demo {
 
 impl Drop for Demo {
     fn drop(&mut self) {
+        // As a person would end it, so that it removes its folder; and for good where it does not obey.
+        let _ = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
+        for _ in 0..50 {
+            if matches!(self.child.try_wait(), Ok(Some(_))) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,6 +1,9 @@
 //! `cargo xtask`: what is done to the repository rather than by the program.
 
-#![allow(clippy::disallowed_methods, reason = "how long a part of the test run takes is told by the real clock")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "how long a part of the test run takes is told by the real clock"
+)]
 
 mod bench;
 mod catalog;
@@ -61,7 +64,11 @@ fn main() -> Result<()> {
 
 /// Runs a command to its end.
 fn run(command: &mut Command) -> Result<()> {
-    let shown = format!("{} {}", command.get_program().display(), command.get_args().map(|a| a.to_string_lossy()).collect::<Vec<_>>().join(" "));
+    let shown = format!(
+        "{} {}",
+        command.get_program().display(),
+        command.get_args().map(|a| a.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    );
     let status = command.status().with_context(|| format!("starting {shown}"))?;
     if status.success() { Ok(()) } else { bail!("{shown}: {status}") }
 }

@@ -67,7 +67,8 @@ fn xtask(root: &Path) -> Command {
 
 /// Where the recordings are: `CABOTAGE_FIXTURES`, else beside the checkout.
 pub(crate) fn fixtures(root: &Path) -> Option<PathBuf> {
-    let path = std::env::var_os("CABOTAGE_FIXTURES").map_or_else(|| root.join("../shared/fixtures"), PathBuf::from);
+    let path =
+        std::env::var_os("CABOTAGE_FIXTURES").map_or_else(|| root.join("../shared/fixtures"), PathBuf::from);
     path.join("index.json").exists().then_some(path)
 }
 

@@ -15,7 +15,9 @@ use tokio::net::TcpListener;
 
 /// Why the admin listener cannot listen.
 #[derive(Debug, thiserror::Error)]
-#[error("the admin listener cannot listen on {address}: {cause}. Another program may have this port: stop it or choose another port.")]
+#[error(
+    "the admin listener cannot listen on {address}: {cause}. Another program may have this port: stop it or choose another port."
+)]
 pub struct AdminError {
     /// Where it wanted to listen.
     pub address: SocketAddr,

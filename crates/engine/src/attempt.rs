@@ -41,7 +41,7 @@ pub enum AnswerBody {
     /// Complete.
     Whole(WholeReply),
     /// As it comes.
-    Stream(ReplyStream),
+    Stream(Box<ReplyStream>),
 }
 
 /// A complete answer.
@@ -113,7 +113,7 @@ impl Course<'_> {
             }
         };
         let started = self.engine.shared.clock.monotonic();
-        let mut settlement = self.open(deployment, gate, &wire, started)?;
+        let mut settlement = self.open(deployment, gate, &wire, started).map_err(Failure::before)?;
         settlement.losses(&wire.losses);
         let sent = deployment.pool.send(request.map(Full::new), started);
         let answer = match tokio::time::timeout(deployment.timeouts.first_content, sent).await {
@@ -173,7 +173,7 @@ impl Course<'_> {
         gate: Gate,
         wire: &Wire,
         started: Duration,
-    ) -> Result<Settlement, Failure> {
+    ) -> Result<Settlement, Fault> {
         if let Some(mut before) = self.before.take()
             && let Some(settlement) = before.settlement.take()
         {
@@ -197,7 +197,7 @@ impl Course<'_> {
             if gate == Gate::Probe {
                 deployment.breaker().abandon();
             }
-            return Err(Failure::before(crate::engine::journal_fault(&error)));
+            return Err(crate::engine::journal_fault(&error));
         }
         Ok(Settlement::open(settle::Opening {
             shared: Arc::clone(shared),
@@ -347,14 +347,14 @@ impl Course<'_> {
             Road::Events(dialects::codec(settlement.deployment().endpoint.dialect()).stream_decoder())
         };
         let shared = Arc::clone(&self.engine.shared);
-        let mut reply = ReplyStream::open(stream::Opening {
+        let mut reply = Box::new(ReplyStream::open(stream::Opening {
             shared,
             body: answer.body,
             road,
             settlement,
             started,
             place,
-        });
+        }));
         match reply.begin(PATIENCE).await {
             Beginning::Content => {
                 let served_by = reply.settlement().map_or(served_by, |settlement| settlement.evidence());
@@ -383,7 +383,12 @@ fn failed(fault: Fault, settlement: Settlement) -> Failure {
 }
 
 /// What head and body tell of who answers.
-fn weigh(settlement: &mut Settlement, status: http::StatusCode, headers: &http::HeaderMap, marks: BodyMarks<'_>) {
+fn weigh(
+    settlement: &mut Settlement,
+    status: http::StatusCode,
+    headers: &http::HeaderMap,
+    marks: BodyMarks<'_>,
+) {
     let evidence = settlement.deployment().endpoint.evidence(headers, marks);
     let id = evidence.request_id.as_deref().unwrap_or_default();
     settlement.answered(status.as_u16(), id, evidence.verdict);
@@ -408,8 +413,7 @@ pub(crate) fn health_of(fault: &Fault) -> Health {
 
 /// Whether an upstream's words repeat the secret that it was sent.
 fn echoes(secret: &Secret, body: &[u8]) -> bool {
-    let holds =
-        |value: &str| value.len() >= 8 && memchr::memmem::find(body, value.as_bytes()).is_some();
+    let holds = |value: &str| value.len() >= 8 && memchr::memmem::find(body, value.as_bytes()).is_some();
     match secret {
         Secret::None => false,
         Secret::Token { value, .. } => holds(value),

@@ -23,6 +23,10 @@ pub struct ActiveCall {
 
 /// What is asked, by the surface it came through.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one per call, never moved in bulk; a box would cost every chat"
+)]
 enum Asked {
     Chat(Request),
     Embeddings(openai_embeddings::Request),
@@ -205,7 +209,9 @@ fn passes_unread(request: &Request, target: &Target<'_>) -> bool {
     let features = request.features();
     let quirks = &target.quirks;
     let mentions = |word: &[u8]| memchr::memmem::find(request.body(), word).is_some();
-    !(quirks.no_developer_role && mentions(b"\"developer\"")
+    // Thoughts of another provider must not leak to this one; the codec strips them by name.
+    !(mentions(b"\"reasoning_details\"")
+        || quirks.no_developer_role && mentions(b"\"developer\"")
         || quirks.no_message_name && mentions(b"\"name\"")
         || (quirks.short_tool_ids || quirks.assistant_between_tool_and_user) && features.tool_history
         || quirks.no_stream_options && mentions(b"\"stream_options\"")

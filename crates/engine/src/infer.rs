@@ -10,7 +10,7 @@ use crate::{
     place::Placed,
     refusal::{Head, Refused},
 };
-use domain::{Code, Fault, RetryClass};
+use domain::{Code, DeploymentId, Fault, RetryClass};
 use std::{fmt::Write, sync::Arc};
 
 /// An answer, ready for the caller.
@@ -35,7 +35,7 @@ impl Engine {
         // Room for the call's end comes first: what cannot be recorded may not run.
         let permit = match self.shared.journal.admit() {
             Ok(permit) => permit,
-            Err(error) => return Err(self.refused_early(caller, &call, journal_fault(&error))),
+            Err(error) => return Err(self.refused_early(&call, journal_fault(&error))),
         };
         self.shared.retries.deposit();
         // May it run, can it run, in which order: terms from the memo, health as it is now.
@@ -73,7 +73,7 @@ impl Engine {
                 match Box::pin(course.attempt(candidate, gate)).await {
                     Ok(success) => {
                         trail.note(candidate, "ok");
-                        let mut head = self.head(caller, &call, &placed, &trail);
+                        let mut head = self.head(caller, &call, &placed, &trail, Some(&candidate.id));
                         head.deployment = visible(caller, || candidate.id.clone());
                         head.served_by = visible(caller, || success.served_by);
                         head.cost = success.settled.and_then(|settled| {
@@ -120,7 +120,7 @@ impl Engine {
 
     /// No candidate helped: the last attempt's end is the call's, and the caller is told what would.
     fn give_up(&self, mut course: Course<'_>, placed: &Placed, trail: &Trail) -> Refused {
-        let head = self.head(course.caller, course.call, placed, trail);
+        let head = self.head(course.caller, course.call, placed, trail, None);
         let Some(Failure { mut fault, settlement, relayed }) = course.before.take() else {
             let fault = placed.unavailable(course.caller, self.shared.clock.monotonic());
             self.journal_refusal(
@@ -159,12 +159,19 @@ impl Engine {
     }
 
     /// What the head says, cut down to what the caller may see.
-    fn head(&self, caller: &Caller, call: &ActiveCall, placed: &Placed, trail: &Trail) -> Head {
+    fn head(
+        &self,
+        caller: &Caller,
+        call: &ActiveCall,
+        placed: &Placed,
+        trail: &Trail,
+        ran_at: Option<&DeploymentId>,
+    ) -> Head {
         let mut head = Head::of(call.id());
         head.decision = Some(placed.decision);
         if caller.workload.explains == Explains::Full {
             head.attempts.clone_from(&trail.text);
-            head.why = placed.why();
+            head.why = placed.why(ran_at);
         }
         if caller.workload.explains != Explains::None {
             head.warning = placed.warning();
@@ -172,9 +179,9 @@ impl Engine {
         head
     }
 
-    fn refused_early(&self, caller: &Caller, call: &ActiveCall, fault: Fault) -> Refused {
+    /// Before there was room for a record: counted, and told to the caller.
+    fn refused_early(&self, call: &ActiveCall, fault: Fault) -> Refused {
         self.shared.metrics.refused(fault.code);
-        let _ = caller;
         Refused { fault, head: Head::of(call.id()), relayed: None }
     }
 }

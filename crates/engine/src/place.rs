@@ -11,7 +11,7 @@ use crate::{
     snapshot::Snapshot,
 };
 use domain::{
-    Code, DecisionId, Fault, ModelName, RetryClass, Source,
+    Code, DecisionId, DeploymentId, Fault, ModelName, RetryClass, Source,
     record::{DecisionRecord, Record},
 };
 use placement::{DeploymentIndex, Live, Outcome, Standing};
@@ -89,9 +89,10 @@ impl Engine {
         let snapshot = &caller.snapshot;
         let (name, pin) = match call.model().rsplit_once('@') {
             Some((name, deployment)) if caller.workload.may_pin => {
-                let index =
-                    snapshot.index_of(deployment).ok_or_else(|| unknown_deployment(snapshot, deployment))?;
-                (name, Some(index))
+                // `gpt-5.4@openai` is short for the deployment `gpt-5.4/openai`.
+                let long = || snapshot.index_of(&format!("{name}/{deployment}"));
+                let index = snapshot.index_of(deployment).or_else(long);
+                (name, Some(index.ok_or_else(|| unknown_deployment(snapshot, deployment))?))
             }
             _ => (call.model(), None),
         };
@@ -227,14 +228,14 @@ impl Snapshot {
 }
 
 impl Placed {
-    /// One line: why it runs where it runs.
-    pub(crate) fn why(&self) -> String {
-        let first = self.candidates.first();
-        let seat = first.and_then(|first| self.standing.permitted.iter().find(|seat| seat.id == first.id));
+    /// One line: why it ran where it ran; before anything ran, why it would run at the first candidate.
+    pub(crate) fn why(&self, ran_at: Option<&DeploymentId>) -> String {
+        let at = ran_at.or_else(|| self.candidates.first().map(|first| &first.id));
+        let seat = at.and_then(|at| self.standing.permitted.iter().find(|seat| seat.id == *at));
         let mut line = seat.map(|seat| seat.why.to_string()).unwrap_or_default();
         let others = self.standing.permitted.len().saturating_sub(1);
         if others > 0 {
-            let _ = write!(line, "; first of {} permitted", others + 1);
+            let _ = write!(line, "; one of {} permitted", others + 1);
         }
         if !self.standing.refusal.is_empty() {
             let _ = write!(line, "; refused: {}", self.standing.refusal);

@@ -180,7 +180,7 @@ impl ReplyStream {
         let now = self.shared.clock.monotonic();
         let Some(body) = &mut self.body else { return Poll::Ready(()) };
         match body.poll_next(cx, now) {
-            Poll::Ready(Ok(Some(bytes))) => self.take(bytes, now),
+            Poll::Ready(Ok(Some(bytes))) => self.take(&bytes, now),
             Poll::Ready(Ok(None)) => self.end(),
             Poll::Ready(Err(fault)) => self.fail(fault),
             Poll::Pending => return self.poll_alarm(cx, now),
@@ -216,31 +216,33 @@ impl ReplyStream {
     }
 
     /// Bytes came.
-    fn take(&mut self, bytes: Bytes, now: Duration) {
+    fn take(&mut self, bytes: &Bytes, now: Duration) {
         if let Some(settlement) = &mut self.settlement
             && !self.content
             && settlement.evidence() != ServedBy::Simulated
         {
-            let evidence = self
-                .deployment
-                .endpoint
-                .evidence(&http::HeaderMap::new(), BodyMarks { id: None, bytes: &bytes });
+            let evidence =
+                self.deployment.endpoint.evidence(&http::HeaderMap::new(), BodyMarks { id: None, bytes });
             if matches!(evidence.verdict, ServedBy::Confirmed | ServedBy::Contradicted) {
                 settlement.served_by(evidence.verdict);
             }
         }
         let result = match &mut self.road {
             Road::Tee(tee) => {
-                let result = tee.push(&bytes, &mut self.forward);
+                let result = tee.push(bytes, &mut self.forward);
                 self.ready.extend(self.forward.drain(..).map(Piece::Bytes));
                 result
             }
-            Road::Events(decoder) => decoder.push(&bytes, &mut self.events),
+            Road::Events(decoder) => decoder.push(bytes, &mut self.events),
         };
         self.note_progress(now);
         match result {
             Ok(()) => self.hand_out(),
-            Err(fault) => self.fail(fault),
+            Err(fault) => {
+                // What was whole before the broken piece is the caller's.
+                self.hand_out();
+                self.fail(fault);
+            }
         }
     }
 

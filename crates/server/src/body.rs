@@ -120,7 +120,7 @@ pub(crate) enum Outgoing {
 
 /// A streamed answer on its way to the caller. Dropping it before its end is the caller's leaving.
 pub(crate) struct Streaming {
-    reply: ReplyStream,
+    reply: Box<ReplyStream>,
     encoder: Option<Box<dyn StreamEncoder>>,
     silence: Pin<Box<tokio::time::Sleep>>,
     _buffered: Buffered,
@@ -132,7 +132,7 @@ impl Outgoing {
     }
 
     pub(crate) fn stream(
-        reply: ReplyStream,
+        reply: Box<ReplyStream>,
         encoder: Option<Box<dyn StreamEncoder>>,
         buffered: Buffered,
     ) -> Self {

@@ -127,8 +127,10 @@ struct Books {
 /// What the books say.
 struct FoundSums {
     rows: Vec<Row>,
-    /// Attempts that have no end yet, as far as they are behind what is drained.
+    /// Attempts that have no end yet.
     open: u64,
+    /// Ends of attempts that stand before the records that were read.
+    closed: u64,
     lost: u64,
 }
 
@@ -150,12 +152,14 @@ impl Books {
             let position = store.position()?;
             let mut rows = store.rows(from_us, i64::MAX)?;
             let (lost, _) = store.gaps()?;
+            let [_, drained_open, _] = store.sizes()?;
             if store.position()? != position {
                 continue;
             }
             let mut tail = self.tail(position, from_us)?;
             rows.append(&mut tail.rows);
-            return Ok(FoundSums { rows, open: tail.open, lost: lost + tail.lost });
+            let open = drained_open.saturating_sub(tail.closed) + tail.open;
+            return Ok(FoundSums { rows, open, closed: 0, lost: lost + tail.lost });
         }
         bail!("the ledger is being written faster than it can be read; try again")
     }
@@ -165,6 +169,7 @@ impl Books {
         let mut reader = Reader::new(&self.segments, position);
         let mut open: HashMap<(CallId, u16), AttemptRecord> = HashMap::new();
         let mut rows = Vec::new();
+        let mut closed = 0;
         while let Some(found) = reader.next_record()? {
             match found.record {
                 Ok(Record::Attempt(attempt)) => {
@@ -174,7 +179,10 @@ impl Books {
                     let known = open.remove(&(outcome.call, outcome.attempt));
                     let attempt = match known {
                         Some(attempt) => Some(attempt),
-                        None => self.attempt_of(&outcome)?,
+                        None => {
+                            closed += 1;
+                            self.attempt_of(&outcome)?
+                        }
                     };
                     rows.push(row_of(&outcome, attempt.as_ref()));
                 }
@@ -194,7 +202,7 @@ impl Books {
             }
         }
         rows.retain(|row| row.minute_us >= from_us);
-        Ok(FoundSums { rows, open: open.len() as u64, lost: reader.lost() })
+        Ok(FoundSums { rows, open: open.len() as u64, closed, lost: reader.lost() })
     }
 
     /// The attempt of an outcome, where it was drained before.

@@ -28,7 +28,7 @@ fn asked(model: &str) -> String {
 
 fn answer_with(gateway: &Gateway, cloud: &str, action: Value) {
     let action: FaultAction = serde_json::from_value(action).unwrap();
-    gateway.simulator.script(cloud, vec![FaultRule { when: simulator::When::default(), action }]);
+    gateway.simulator.script(cloud, vec![FaultRule { when: simulator::When::default(), action }]).unwrap();
 }
 
 #[tokio::test]
@@ -122,7 +122,7 @@ async fn a_chat_model_that_refuses_vectors_stays_well_for_chats() {
         answer_with(&gateway, "openai", refusal.clone());
         assert_ne!(embed(&gateway, asked("gpt-5.4@openai")).await.0, 200);
     }
-    gateway.simulator.script("openai", Vec::new());
+    gateway.simulator.script("openai", Vec::new()).unwrap();
     let chat = json!({"model": "gpt-5.4", "messages": [{"role": "user", "content": "hi"}]});
     let (status, headers, body) = gateway.chat(chat).await;
     assert_eq!((status, &headers["x-cabotage-attempts"]), (200, &"openai=ok".parse().unwrap()), "{body}");

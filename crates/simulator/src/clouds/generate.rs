@@ -168,7 +168,8 @@ fn read_part(part: &Value, turn: &mut Turn, missing_signature: &mut Option<Strin
         // A model reads what a tool said, not the object around it.
         let answer = response.get("response");
         let only = answer.and_then(Value::as_object).filter(|answer| answer.len() == 1);
-        let said = only.and_then(|only| only.get("result").or_else(|| only.get("output"))).and_then(Value::as_str);
+        let said =
+            only.and_then(|only| only.get("result").or_else(|| only.get("output"))).and_then(Value::as_str);
         let value = said.map(str::to_owned).or_else(|| answer.map(ToString::to_string)).unwrap_or_default();
         turn.results.push((fields::text(response, "name").to_owned(), value));
     }
@@ -225,7 +226,9 @@ pub(crate) fn reply(ask: &Ask<'_>, prompt: &Prompt, style: &Style, headers: Vec<
             if let Some(mut one) = other.pointer_mut("/candidates/0").map(Value::take)
                 && let Some(list) = whole.get_mut("candidates").and_then(Value::as_array_mut)
             {
-                one["index"] = json!(candidate);
+                if let Some(fields) = one.as_object_mut() {
+                    fields.insert("index".to_owned(), json!(candidate));
+                }
                 list.push(one);
             }
         }

@@ -198,7 +198,7 @@ impl StreamTee {
         if !self.seen.done && self.seen.finish.is_none() {
             return End::Broken(error::cut_off());
         }
-        if !after_end && !(usage_only && self.strip_usage) {
+        if !(after_end || usage_only && self.strip_usage) {
             out.append(&mut self.held);
         }
         End::Complete

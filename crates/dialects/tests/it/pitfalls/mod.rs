@@ -14,7 +14,7 @@ mod coverage;
 mod errors;
 mod requests;
 mod responses;
-mod run;
+pub(crate) mod run;
 mod schemas;
 mod streams;
 mod targets;

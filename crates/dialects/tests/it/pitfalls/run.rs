@@ -86,7 +86,7 @@ pub fn run(number: &str) -> Value {
 }
 
 /// With the keys of every object in order.
-fn sorted(value: &Value) -> Value {
+pub fn sorted(value: &Value) -> Value {
     match value {
         Value::Object(object) => {
             let members: BTreeMap<_, _> =
@@ -115,7 +115,7 @@ fn one(case: &Case, what: &str) -> Value {
     let from: Dialect = case.read("from").unwrap_or_else(|| panic!("{what} lacks `from`"));
     if case.text("reply").is_some() {
         let there = reply(&case.bytes("reply"), from);
-        return if case.text("back_to").is_some() { there_and_back(there, case) } else { there };
+        return if case.text("back_to").is_some() { there_and_back(&there, case) } else { there };
     }
     if case.text("stream").is_some() {
         let include_usage = case.read("include_usage").unwrap_or(true);
@@ -173,7 +173,7 @@ fn reply(body: &[u8], from: Dialect) -> Value {
 }
 
 /// A reply, and the request of a client that puts the reply's message into its history as it got it.
-fn there_and_back(there: Value, case: &Case) -> Value {
+fn there_and_back(there: &Value, case: &Case) -> Value {
     let mut messages = vec![json!({"role": "user", "content": "Go on."})];
     messages.push(there["body"]["choices"][0]["message"].clone());
     messages.extend(case.value("follow").as_array().cloned().unwrap_or_default());
