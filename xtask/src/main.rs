@@ -11,6 +11,7 @@ mod demo;
 mod evidence;
 mod test;
 mod tidy;
+mod tour;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
@@ -42,6 +43,8 @@ enum Task {
     },
     /// Measure what a call costs, beside a bare hop and nginx.
     Bench(bench::Args),
+    /// Run the tour and put its transcript into the README.
+    Tour,
     /// Make or check the price catalog.
     Catalog(catalog::Args),
     /// Make or check docs/evidence.md: what of each provider was written, simulated, recorded, seen live.
@@ -56,6 +59,7 @@ fn main() -> Result<()> {
         Task::Demo { arguments } => demo::foreground(&root, &arguments),
         Task::Test { only } => test::all(&root, only.as_deref()),
         Task::Bench(args) => bench::bench(&root, &args),
+        Task::Tour => tour::write_readme(&root),
         Task::Catalog(args) => catalog::run(&root, &args),
         Task::Evidence(args) => evidence::run(&root, &args),
         Task::Tidy => tidy::run(&root),

@@ -136,6 +136,8 @@ fn sdk(root: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The tour, and the README that embeds it.
 fn tour(root: &Path) -> Result<()> {
-    run(Command::new(crate::demo::binary(root)?).args(["demo", "--tour", "--port", "0", "--admin-port", "0"]))
+    let transcript = crate::tour::run(root)?;
+    crate::tour::check_readme(root, &transcript)
 }
