@@ -30,11 +30,15 @@ pub(crate) fn check_readme(root: &Path, transcript: &str) -> Result<()> {
     let readme = std::fs::read_to_string(root.join("README.md"))?;
     let (_, shown, _) = split(&readme)?;
     let differs = |(shown, real): (&str, &str)| steady(shown) != steady(real);
-    if shown.lines().count() == transcript.lines().count() && !shown.lines().zip(transcript.lines()).any(differs) {
+    if shown.lines().count() == transcript.lines().count()
+        && !shown.lines().zip(transcript.lines()).any(differs)
+    {
         return Ok(());
     }
     let first = shown.lines().zip(transcript.lines()).find(|pair| differs(*pair));
-    bail!("the README's tour is not what the demo prints (first difference: {first:?}); run `cargo xtask tour`")
+    bail!(
+        "the README's tour is not what the demo prints (first difference: {first:?}); run `cargo xtask tour`"
+    )
 }
 
 /// Puts a new transcript into the README.

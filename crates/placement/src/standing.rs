@@ -134,6 +134,8 @@ pub struct Standing {
     pub expires: Option<Timestamp>,
     /// Permitted, by order, weight, cost, name; those that cannot carry the call among them.
     pub permitted: Box<[Seat]>,
+    /// For each permitted seat how many different fixed ranks stand before it.
+    ranks: Box<[u16]>,
     /// Refused, by order and name.
     pub refused: Box<[Seat]>,
     /// Rules in `warn` that would have refused a permitted seat: `id, id`; empty where there are none.
@@ -165,6 +167,8 @@ pub struct Ranked {
     pub seat: u16,
     /// The latency that it was ranked by.
     pub latency_us: u32,
+    /// Fixed rank, latency and seat in one number.
+    key: u64,
 }
 
 /// What comes of a decision.
@@ -257,6 +261,7 @@ impl Placement {
             expires: self.windows().end(window),
             warning: warning(&permitted).into(),
             refusal: refusal(&refused).into(),
+            ranks: ranks(&permitted),
             permitted: permitted.into(),
             refused: refused.into(),
         }
@@ -342,20 +347,17 @@ pub fn rank(standing: &Standing, live: &dyn Fn(DeploymentIndex) -> Live, out: &m
         match live(seat.deployment) {
             Live::Up { latency_us } => {
                 able = true;
-                out.push(Ranked { seat: index, latency_us });
+                let key =
+                    u64::from(standing.rank_of(index)) << 48 | u64::from(latency_us) << 16 | u64::from(index);
+                out.push(Ranked { seat: index, latency_us, key });
             }
             Live::Down | Live::Saturated => able = true,
             Live::Unable => {}
         }
     }
-    // The seats stand in their fixed order; only latencies among equals can disturb it.
-    let by = |ranked: &Ranked| {
-        let fixed = standing.permitted.get(usize::from(ranked.seat)).map(fixed_rank);
-        (fixed, ranked.latency_us, ranked.seat)
-    };
-    if !out.is_sorted_by_key(by) {
-        out.sort_unstable_by_key(by);
-    }
+    // Seats stand in their fixed order, so equals are neighbours and only latencies among them decide. One
+    // number holds all of it: this runs for every call and every candidate.
+    out.sort_unstable_by_key(|ranked| ranked.key);
     if !out.is_empty() {
         Outcome::Placed
     } else if standing.permitted.is_empty() {
@@ -369,7 +371,27 @@ pub fn rank(standing: &Standing, live: &dyn Fn(DeploymentIndex) -> Live, out: &m
     }
 }
 
+/// Seats of equal order, weight and price share a rank.
+fn ranks(seats: &[Seat]) -> Box<[u16]> {
+    let mut rank = 0_u16;
+    let mut before = None;
+    seats
+        .iter()
+        .map(|seat| {
+            let fixed = fixed_rank(seat);
+            if before.replace(fixed).is_some_and(|before| before != fixed) {
+                rank = rank.saturating_add(1);
+            }
+            rank
+        })
+        .collect()
+}
+
 impl Standing {
+    fn rank_of(&self, seat: u16) -> u16 {
+        self.ranks.get(usize::from(seat)).copied().unwrap_or(u16::MAX)
+    }
+
     /// The healthy deployments that are offered and could carry the call, but are withheld by the terms, each
     /// with the rules that withhold it: what a 503 names.
     pub fn withheld<'s>(

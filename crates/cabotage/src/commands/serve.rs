@@ -19,6 +19,9 @@ pub(crate) struct Serve {
     print_config: bool,
 }
 
+/// At most this many notes on the configuration are logged at the start.
+const NOTES_SHOWN: usize = 10;
+
 /// Serves until it is told to stop.
 pub(crate) fn run(arguments: &Serve) -> anyhow::Result<ExitCode> {
     let clock = Arc::new(SystemClock::real());
@@ -39,8 +42,12 @@ pub(crate) fn run(arguments: &Serve) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(exit::FAILED));
         }
     };
-    for note in &checked.notes.0 {
+    // A thousand keys in clear are one thing to mend: `check` lists them all.
+    for note in checked.notes.0.iter().take(NOTES_SHOWN) {
         tracing::warn!("{}:{}: {} ({})", note.file, note.line, note.message, note.hint);
+    }
+    if let Some(more) = checked.notes.0.len().checked_sub(NOTES_SHOWN).filter(|more| *more > 0) {
+        tracing::warn!("and {more} more notes; `check` lists them all");
     }
     let gateway = wiring::Gateway::start(&checked, sources, clock)?;
     gateway.announce();

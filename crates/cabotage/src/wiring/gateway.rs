@@ -138,10 +138,10 @@ async fn sweep(engine: Arc<Engine>, stopped: watch::Receiver<bool>) {
     }
 }
 
-/// Random bytes from the cryptographic generator of the TLS library.
+/// Random bytes from the operating system. The TLS library's generator would first gather entropy of its own,
+/// which takes a good part of a cold start.
 pub(crate) fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
     let mut bytes = [0; N];
-    let provider = rustls::crypto::aws_lc_rs::default_provider();
-    provider.secure_random.fill(&mut bytes).map_err(|_| anyhow!("the system gives no random numbers"))?;
+    getrandom::fill(&mut bytes).map_err(|error| anyhow!("the system gives no random numbers: {error}"))?;
     Ok(bytes)
 }

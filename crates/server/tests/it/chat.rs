@@ -147,3 +147,14 @@ async fn models_are_listed_and_calls_can_be_looked_up_by_their_owner_only() {
     assert_eq!(gateway.send(get("/v1/models/gpt-5.4".into(), crate::gateway::KEY)).await.status(), 200);
     assert_eq!(gateway.send(get("/v1/models/none".into(), crate::gateway::KEY)).await.status(), 404);
 }
+
+#[tokio::test]
+async fn the_future_of_a_call_stays_small() {
+    let gateway = Gateway::start().await;
+    let caller = gateway.engine.caller(Some(crate::gateway::KEY)).unwrap();
+    let body = json!({"model": "gpt-5.4", "messages": [{"role": "user", "content": "x"}]}).to_string();
+    let call = engine::ActiveCall::openai_chat(gateway.engine.new_call_id(), body.into()).unwrap();
+    let size = std::mem::size_of_val(&gateway.engine.infer(&caller, call));
+    eprintln!("infer: {size} bytes");
+    assert!(size < 4_096, "each call moves its future a few times: {size} bytes");
+}
