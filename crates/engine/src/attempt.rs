@@ -12,7 +12,7 @@ use crate::{
     refusal::Relayed,
     settle::{self, Health, Settlement},
     stream::{self, Beginning, ReplyStream, Road},
-    upstream::Answer,
+    upstream::{Answer, Pieces},
 };
 use bytes::Bytes;
 use dialects::{Target, openai_chat::passthrough::StreamTee};
@@ -22,7 +22,6 @@ use domain::{
     record::{AttemptRecord, Record, ServedBy},
 };
 use http::header;
-use http_body_util::Full;
 use providers::{Answer as UpstreamError, BodyMarks, Operation, RequestParts};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::OwnedSemaphorePermit;
@@ -115,7 +114,7 @@ impl Course<'_> {
         let started = self.engine.shared.clock.monotonic();
         let mut settlement = self.open(deployment, gate, &wire, started).map_err(Failure::before)?;
         settlement.losses(&wire.losses);
-        let sent = deployment.pool.send(request.map(Full::new), started);
+        let sent = deployment.pool.send(request, started);
         let answer = match tokio::time::timeout(deployment.timeouts.first_content, sent).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(fault)) => return Err(failed(fault, settlement)),
@@ -159,9 +158,9 @@ impl Course<'_> {
             secret: &secret,
             now: self.engine.shared.clock.now(),
             call: self.call.id(),
-            body: wire.body.clone(),
+            body: if endpoint.signs_body() { wire.body.joined() } else { Bytes::new() },
         };
-        let request = endpoint.request(parts)?;
+        let request = endpoint.request(parts)?.map(|_signed| wire.body.clone());
         Ok((place, secret, wire, request))
     }
 
@@ -191,7 +190,7 @@ impl Course<'_> {
             deployment: deployment.id.clone(),
             decision: self.decision,
             stream: self.call.stream(),
-            request_bytes: wire.body.len() as u64,
+            request_bytes: wire.body.len(),
         });
         if let Err(error) = shared.journal.append(&record) {
             if gate == Gate::Probe {
@@ -208,7 +207,7 @@ impl Course<'_> {
             attempt: self.attempts,
             started,
             probe: gate == Gate::Probe,
-            request_bytes: wire.body.len() as u64,
+            request_bytes: wire.body.len(),
         }))
     }
 
@@ -376,7 +375,7 @@ impl Course<'_> {
     }
 }
 
-type Prepared = (OwnedSemaphorePermit, Arc<Secret>, Wire, http::Request<Bytes>);
+type Prepared = (OwnedSemaphorePermit, Arc<Secret>, Wire, http::Request<Pieces>);
 
 fn failed(fault: Fault, settlement: Settlement) -> Failure {
     Failure { fault, settlement: Some(settlement), relayed: None }

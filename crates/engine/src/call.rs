@@ -1,6 +1,6 @@
 //! A call on its way: the bytes as they came, what was read of them, and the inner form where one is needed.
 
-use crate::{needs::Needs, settle::BYTES_PER_TOKEN};
+use crate::{needs::Needs, settle::BYTES_PER_TOKEN, upstream::Pieces};
 use bytes::Bytes;
 use dialects::{
     Encoded, Envelope, Target,
@@ -35,7 +35,7 @@ enum Asked {
 /// A request body for one target.
 #[derive(Debug)]
 pub(crate) struct Wire {
-    pub(crate) body: Bytes,
+    pub(crate) body: Pieces,
     /// The caller's own bytes, with the closed list of edits.
     pub(crate) passed: bool,
     /// We asked for usage that the caller did not ask for.
@@ -151,7 +151,7 @@ impl ActiveCall {
         let request = match &self.request {
             Asked::Chat(request) => request,
             Asked::Embeddings(request) => {
-                let body = request.edit(target.model).to_bytes();
+                let body = request.edit(target.model).into();
                 return Ok(Wire { body, passed: true, usage_put_in: false, losses: domain::Losses::none() });
             }
         };
@@ -163,7 +163,7 @@ impl ActiveCall {
                 max_tokens_field: target.quirks.max_tokens_field,
                 max_output_tokens: Some(target.capabilities.max_output_tokens).filter(|max| *max > 0),
             };
-            let body = request.edit(&changes).to_bytes();
+            let body = request.edit(&changes).into();
             return Ok(Wire { body, passed: true, usage_put_in, losses: domain::Losses::none() });
         }
         let call = self.decoded.get_or_init(|| {
@@ -171,7 +171,7 @@ impl ActiveCall {
         });
         let Encoded { body, losses } =
             dialects::codec(dialect).encode_call(call.as_ref().map_err(Clone::clone)?, target)?;
-        Ok(Wire { body: body.into(), passed: false, usage_put_in: false, losses })
+        Ok(Wire { body: Bytes::from(body).into(), passed: false, usage_put_in: false, losses })
     }
 
     /// What settlement needs of a whole answer that passes through.

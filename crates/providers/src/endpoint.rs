@@ -205,6 +205,12 @@ impl Endpoint {
         self.provider.evidence(self, headers, body)
     }
 
+    /// Whether a request's proof covers its body: then the body must be at hand in one piece.
+    #[must_use]
+    pub const fn signs_body(&self) -> bool {
+        matches!(self.proof, Proof::Signed(_))
+    }
+
     /// Whether a new secret may help after a 401: cloud identities give out new ones, a key stays the same.
     #[must_use]
     pub const fn secret_renews(&self) -> bool {

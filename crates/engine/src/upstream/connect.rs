@@ -1,9 +1,7 @@
 //! One connection: name, TCP, proxy, TLS, and hyper's handshake on top.
 
-use super::{proxy, proxy::ProxyRule, tls::TlsIdentity};
-use bytes::Bytes;
+use super::{pieces::Pieces, proxy, proxy::ProxyRule, tls::TlsIdentity};
 use domain::{Code, Fault};
-use http_body_util::Full;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
@@ -37,7 +35,7 @@ pub type ConnectFault = Fault;
 /// Connects.
 pub(super) async fn connect(
     settings: &ConnectSettings,
-) -> Result<(SendRequest<Full<Bytes>>, Driver), ConnectFault> {
+) -> Result<(SendRequest<Pieces>, Driver), ConnectFault> {
     let (host, port) = match &settings.proxy {
         Some(rule) if !rule.bypasses(&settings.host) => (&rule.host, rule.port),
         _ => (&settings.host, settings.port),
@@ -83,7 +81,7 @@ pub(super) async fn connect(
     }
 }
 
-async fn handshake<S>(stream: S) -> Result<(SendRequest<Full<Bytes>>, Driver), ConnectFault>
+async fn handshake<S>(stream: S) -> Result<(SendRequest<Pieces>, Driver), ConnectFault>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {

@@ -1,10 +1,9 @@
 //! An upstream's answer: its head, and a body that drives its own connection.
 
-use super::{connect::Driver, pool, pool::Pool};
+use super::{connect::Driver, pieces::Pieces, pool, pool::Pool};
 use bytes::Bytes;
 use domain::{Code, Fault};
 use http_body::Body;
-use http_body_util::Full;
 use hyper::{body::Incoming, client::conn::http1::SendRequest};
 use std::{
     future::poll_fn,
@@ -28,7 +27,7 @@ impl Answer {
     pub(super) fn new(
         parts: http::response::Parts,
         body: Incoming,
-        sender: SendRequest<Full<Bytes>>,
+        sender: SendRequest<Pieces>,
         driver: Option<Driver>,
         pool: Arc<Pool>,
     ) -> Self {
@@ -38,7 +37,7 @@ impl Answer {
 }
 
 struct Connection {
-    sender: SendRequest<Full<Bytes>>,
+    sender: SendRequest<Pieces>,
     driver: Option<Driver>,
     pool: Arc<Pool>,
 }

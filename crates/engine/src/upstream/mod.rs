@@ -7,12 +7,14 @@
 
 mod connect;
 mod exchange;
+mod pieces;
 mod pool;
 mod proxy;
 mod tls;
 
 pub use connect::{ConnectFault, ConnectSettings};
 pub use exchange::{Answer, AnswerBody};
+pub use pieces::Pieces;
 pub use pool::{Pool, PoolKey, PoolLimits, PoolRegistry};
 pub use proxy::{ProxyRule, ProxyRuleError};
 pub(crate) use tls::TlsIdentities;

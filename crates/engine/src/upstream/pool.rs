@@ -3,10 +3,9 @@
 use super::{
     connect::{self, ConnectSettings, Driver},
     exchange::Answer,
+    pieces::Pieces,
 };
-use bytes::Bytes;
 use domain::{Code, Fault, RetryClass};
-use http_body_util::Full;
 use hyper::client::conn::http1::SendRequest;
 use std::{
     collections::HashMap,
@@ -56,7 +55,7 @@ impl Default for PoolLimits {
 
 /// A connection that nobody uses.
 struct Idle {
-    sender: SendRequest<Full<Bytes>>,
+    sender: SendRequest<Pieces>,
     driver: Driver,
     since: Duration,
 }
@@ -88,7 +87,7 @@ impl Pool {
     /// before any byte of an answer came: the same deployment may be tried once more.
     pub async fn send(
         self: &Arc<Self>,
-        request: http::Request<Full<Bytes>>,
+        request: http::Request<Pieces>,
         now: Duration,
     ) -> Result<Answer, Fault> {
         let (mut sender, mut driver, reused) = match self.take(now) {
@@ -132,7 +131,7 @@ impl Pool {
     }
 
     /// Keeps a connection whose answer was read to the end.
-    pub(super) fn give_back(&self, sender: SendRequest<Full<Bytes>>, driver: Driver, now: Duration) {
+    pub(super) fn give_back(&self, sender: SendRequest<Pieces>, driver: Driver, now: Duration) {
         let mut idle = self.lock();
         if idle.len() < self.limits.idle_max {
             idle.push(Idle { sender, driver, since: now });
@@ -164,7 +163,7 @@ impl Pool {
 
 /// Polls a driver and a sender once: ready to keep, or not.
 pub(super) fn poll_reusable(
-    sender: &mut SendRequest<Full<Bytes>>,
+    sender: &mut SendRequest<Pieces>,
     driver: &mut Driver,
     cx: &mut Context<'_>,
 ) -> bool {

@@ -2,8 +2,7 @@
 
 use bytes::Bytes;
 use domain::{Code, Fault, RetryClass};
-use engine::upstream::{ConnectSettings, Pool, PoolLimits, ProxyRule, TlsIdentity, TlsSettings};
-use http_body_util::Full;
+use engine::upstream::{ConnectSettings, Pieces, Pool, PoolLimits, ProxyRule, TlsIdentity, TlsSettings};
 use std::{
     sync::{
         Arc,
@@ -29,8 +28,8 @@ fn settings(port: u16) -> ConnectSettings {
     }
 }
 
-fn request() -> http::Request<Full<Bytes>> {
-    http::Request::post("/x").header("host", "upstream").body(Full::new(Bytes::from_static(b"{}"))).unwrap()
+fn request() -> http::Request<Pieces> {
+    http::Request::post("/x").header("host", "upstream").body(Bytes::from_static(b"{}").into()).unwrap()
 }
 
 /// Reads one request head and its two-byte body.
