@@ -44,13 +44,13 @@ impl RetryBudget {
         let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         let before = self.refilled_ms.swap(now_ms, AcqRel);
         let earned = i64::try_from(now_ms.saturating_sub(before)).unwrap_or(i64::MAX).saturating_mul(PER_MS);
-        let balance = self.balance.load(Relaxed).saturating_add(earned).min(MAX_BALANCE);
-        if balance < RETRY {
-            self.balance.store(balance, Relaxed);
-            return false;
-        }
-        self.balance.store(balance - RETRY, Relaxed);
-        true
+        let refilled = |balance: i64| balance.saturating_add(earned).min(MAX_BALANCE);
+        // One step, so that two calls never spend the same retry.
+        let taken = self.balance.fetch_update(AcqRel, Relaxed, |balance| {
+            let balance = refilled(balance);
+            Some(if balance < RETRY { balance } else { balance - RETRY })
+        });
+        taken.is_ok_and(|before| refilled(before) >= RETRY)
     }
 }
 
