@@ -3,8 +3,8 @@
 
     oracle.py FIXTURES_DIR OUT_JSON
 
-Reads the fixtures of the endpoints `chat.completions`, `messages`, `generateContent`, `streamGenerateContent`, `converse` and
-`converse-stream`, replays each response into the vendor's SDK over a stubbed transport (no socket is opened) and writes one record per
+Reads the fixtures of the endpoints `chat.completions`, `responses`, `messages`, `generateContent`, `streamGenerateContent`, `converse`
+and `converse-stream`, replays each response into the vendor's SDK over a stubbed transport (no socket is opened) and writes one record per
 fixture. The output is deterministic: same fixtures and same requirements.txt, same bytes. The format stands in README.md.
 
 Normalisations, all of them (each is explained where it is done, in `parsers/`):
@@ -21,7 +21,7 @@ Normalisations, all of them (each is explained where it is done, in `parsers/`):
 - `finish` is the vendor's word. `finish_class` is one of stop, length, tool_calls, content_filter, other; null where the vendor said
   nothing (no terminal chunk, or Snowflake's empty string). Gemini says STOP of a turn with function calls: tool_calls. A Gemini prompt
   that was blocked is one candidate without text, finish = the block reason, content_filter. Anthropic and Converse
-  `model_context_window_exceeded`: length. Anthropic `refusal`, Converse guardrails and filters: content_filter.
+  `model_context_window_exceeded`: length. Responses say completed of a turn with calls: tool_calls. Anthropic `refusal`, Converse guardrails and filters: content_filter.
 - `usage`: `input_total` includes `cached` and `cache_write`; `output_total` includes `reasoning`.
   Anthropic, Converse: input + cache read + cache write. Gemini: prompt + tool-use prompt; candidates + thoughts. openai-chat: as the
   fields say, but reasoning is added to completion where the total says that it is outside (xAI). In a stream the last usage wins, none
@@ -44,10 +44,10 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from parsers import anthropic_messages, bedrock_converse, gemini, openai_chat
+from parsers import anthropic_messages, bedrock_converse, gemini, openai_chat, openai_responses
 from parsers.record import Skip, recorded
 
-PARSERS = (openai_chat, anthropic_messages, gemini, bedrock_converse)
+PARSERS = (openai_chat, openai_responses, anthropic_messages, gemini, bedrock_converse)
 BY_ENDPOINT = {endpoint: parser for parser in PARSERS for endpoint in parser.ENDPOINTS}
 SDKS = ("openai", "anthropic", "google-genai", "boto3", "botocore")
 

@@ -136,6 +136,7 @@ const LIVE: &[Live] = &[];
 const fn endpoints(dialect: Dialect) -> &'static [&'static str] {
     match dialect {
         Dialect::OpenAiChat => &["chat.completions"],
+        Dialect::OpenAiResponses => &["responses", "responses.compact"],
         Dialect::AnthropicMessages => &["messages"],
         Dialect::Gemini => &["generateContent", "streamGenerateContent"],
         Dialect::BedrockConverse => &["converse", "converse-stream"],
@@ -229,7 +230,7 @@ impl Row {
             .decode_call(body.as_bytes(), &Envelope::default())
             .map_err(|fault| anyhow!("{}: {fault}", feature.name))?;
         let reasoning = match self.dialect {
-            Dialect::OpenAiChat => ReasoningControl::Effort,
+            Dialect::OpenAiChat | Dialect::OpenAiResponses => ReasoningControl::Effort,
             _ => ReasoningControl::Budget,
         };
         let capabilities = Capabilities { reasoning, max_output_tokens: 8_192, ..Capabilities::default() };

@@ -12,9 +12,23 @@ pub(crate) fn cannot(param: &str, message: String) -> Fault {
     fault
 }
 
+/// Refuses an item that stands for one which somebody keeps: whoever keeps state has to put it in first.
+pub(crate) fn resolved(call: &Call) -> Result<(), Fault> {
+    for item in &call.items {
+        if let Some(id) = crate::openai_responses::reference(item) {
+            let says = format!(
+                "the item `{id}` is only referred to, and nobody here keeps it; send the item itself"
+            );
+            return Err(Fault::caller(Code::UnsupportedParameter, says).at("input"));
+        }
+    }
+    Ok(())
+}
+
 /// Refuses what the model cannot do and what nobody may leave out: several candidates, tools, pictures,
 /// documents, a tool without a name.
 pub(crate) fn check(call: &Call, can: &Capabilities) -> Result<(), Fault> {
+    resolved(call)?;
     if call.options.candidates.is_some_and(|n| n > 1) {
         return Err(cannot("n", "this model gives one candidate per call; ask with `n` of 1".into()));
     }

@@ -15,6 +15,7 @@ pub mod gemini;
 mod object;
 pub mod openai_chat;
 pub mod openai_embeddings;
+pub mod openai_responses;
 mod output_schema;
 pub mod scan;
 pub mod sse;
@@ -36,6 +37,7 @@ use domain::Dialect;
 pub fn codec(dialect: Dialect) -> &'static dyn Codec {
     match dialect {
         Dialect::OpenAiChat => &openai_chat::OpenAiChat,
+        Dialect::OpenAiResponses => &openai_responses::OpenAiResponses,
         Dialect::AnthropicMessages => &anthropic_messages::AnthropicMessages,
         Dialect::Gemini => &gemini::Gemini,
         Dialect::BedrockConverse => &bedrock_converse::BedrockConverse,

@@ -50,7 +50,8 @@ impl Misfit {
 
     /// Puts the path of the object before the path of the field.
     pub(crate) fn within(mut self, parent: &str) -> Self {
-        self.place = if self.place.is_empty() { parent.into() } else { format!("{parent}.{}", self.place) };
+        let dot = if self.place.is_empty() || self.place.starts_with('[') { "" } else { "." };
+        self.place = format!("{parent}{dot}{}", self.place);
         self
     }
 
@@ -71,6 +72,15 @@ impl Fields {
     /// Reads one object.
     pub(crate) fn of(raw: &Raw, place: &str) -> Result<Self, Misfit> {
         raw.read().map_err(|_| Misfit::new(place, "an object"))
+    }
+
+    /// Takes all fields that are `null` out and gives their names: they say nothing, but were written.
+    pub(crate) fn split_nulls(&mut self) -> Vec<Box<str>> {
+        let (nulls, rest) =
+            std::mem::take(&mut self.0).into_iter().partition(|(_, raw)| raw.text() == "null");
+        self.0 = rest;
+        let nulls: Vec<(Box<str>, Raw)> = nulls;
+        nulls.into_iter().map(|(name, _)| name).collect()
     }
 
     /// Takes a field out; `null` counts as absent.

@@ -116,6 +116,7 @@ const fn spoken(effort: Effort) -> Effort {
 pub(crate) const fn loss_name(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::OpenAiChat => "reasoning_effort",
+        Dialect::OpenAiResponses => "reasoning.effort",
         Dialect::AnthropicMessages => "thinking",
         Dialect::Gemini => "generationconfig.thinkingconfig",
         Dialect::BedrockConverse => "additionalmodelrequestfields.thinking",

@@ -82,6 +82,11 @@ impl Bag {
         }
     }
 
+    /// Everything in it, notes too: for whoever stores a bag whole.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, &Raw)> {
+        self.fields.iter().map(|(name, value)| (&**name, value))
+    }
+
     /// The dialect whose fields it holds.
     #[must_use]
     pub const fn dialect(&self) -> Option<Dialect> {

@@ -132,6 +132,23 @@ pub enum Delta {
         /// The block.
         value: Raw,
     },
+    /// The item as its host writes it out, besides its pieces: at the beginning, with what is known before
+    /// the first piece (`done` false), or at the end, whole. It replaces what the pieces made, so that nothing
+    /// of a host that says items whole is lost; pieces tell the same text before it.
+    Settled {
+        /// The item; at the beginning without text.
+        item: Box<Item>,
+        /// True at the end: no piece follows.
+        done: bool,
+    },
+    /// An event about the item that holds nothing of the answer itself and that only its dialect knows (a
+    /// search is under way, a part begins). No loss where a target leaves it out.
+    Progress {
+        /// The dialect that knows the event.
+        dialect: Dialect,
+        /// The wire event, whole.
+        event: Raw,
+    },
 }
 
 impl Delta {
@@ -302,6 +319,11 @@ fn apply(item: &mut Item, delta: &Delta) {
             Delta::Annotation { dialect, field, value },
         ) => {
             item.bag.append(*dialect, field, value);
+        }
+        (_, Delta::Settled { item: whole, .. }) => {
+            let origin = item.origin;
+            *item = (**whole).clone();
+            item.origin = origin;
         }
         (ItemKind::Foreign { .. }, Delta::Block { dialect, value }) => {
             item.bag.put(*dialect, "$block", value.clone())

@@ -66,12 +66,28 @@ pub enum Code {
     NotAvailableThere,
     /// 404: no such route.
     RouteNotFound,
+    /// 404: the response to follow is not there, or not the caller's; one body for both.
+    PreviousResponseNotFound,
+    /// 404: the response is not there, or not the caller's; one body for both.
+    ResponseNotFound,
+    /// 404: the conversation is not there, or not the caller's; one body for both.
+    ConversationNotFound,
+    /// 404: the item is not in the conversation.
+    ItemNotFound,
     /// 405: the route has other methods.
     MethodNotAllowed,
     /// 408: the request took too long to arrive.
     RequestTimeout,
+    /// 409: the response is still running.
+    ResponseInProgress,
+    /// 409: another turn has the conversation.
+    ConversationLocked,
     /// 413: the body is above the bound.
     BodyTooLarge,
+    /// 413: an item or a conversation is above the bound of what is kept.
+    ItemTooLarge,
+    /// 400: there is nothing to compact.
+    NothingToCompact,
     /// 415: a content type or encoding that we do not read.
     UnsupportedMediaType,
     /// 429: the provider's rate limit, with no other candidate left.
@@ -102,6 +118,8 @@ pub enum Code {
     Overloaded,
     /// 503: the journal cannot take a record (disk full), so no call may run.
     JournalUnavailable,
+    /// 503: the state store cannot be read or written.
+    StateUnavailable,
     /// 504: the upstream did not answer in time.
     UpstreamTimeout,
 }
@@ -131,8 +149,17 @@ impl Code {
             Self::ModelNotFound => ("model_not_found", 404),
             Self::NotAvailableThere => ("not_available_there", 404),
             Self::RouteNotFound => ("route_not_found", 404),
+            Self::PreviousResponseNotFound => ("previous_response_not_found", 404),
+            Self::ResponseNotFound => ("response_not_found", 404),
+            Self::ConversationNotFound => ("conversation_not_found", 404),
+            Self::ItemNotFound => ("item_not_found", 404),
             Self::MethodNotAllowed => ("method_not_allowed", 405),
             Self::RequestTimeout => ("request_timeout", 408),
+            Self::ResponseInProgress => ("response_in_progress", 409),
+            Self::ConversationLocked => ("conversation_locked", 409),
+            Self::ItemTooLarge => ("item_too_large", 413),
+            Self::NothingToCompact => ("nothing_to_compact", 400),
+            Self::StateUnavailable => ("state_unavailable", 503),
             Self::BodyTooLarge => ("body_too_large", 413),
             Self::UnsupportedMediaType => ("unsupported_media_type", 415),
             Self::RateLimited => ("rate_limit_exceeded", 429),

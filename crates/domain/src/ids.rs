@@ -61,6 +61,27 @@ name_type!(
     KeyId
 );
 
+name_type!(
+    /// Who owns state: responses, conversations and items are seen by their own tenant only.
+    TenantId
+);
+name_type!(
+    /// A person whose content may have to be erased, by the application's id for them.
+    SubjectId
+);
+name_type!(
+    /// The id of a response (`resp_…`).
+    ResponseId
+);
+name_type!(
+    /// The id of a conversation (`conv_…`).
+    ConversationId
+);
+name_type!(
+    /// The id of an item (`msg_…`, `rs_…`, `fc_…`).
+    ItemId
+);
+
 /// The id of one call: a UUID of version 7, so ids sort by time. Written `call_` + 32 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallId(u128);

@@ -5,7 +5,7 @@
 //! ([`Origin`]), and carries a [`Bag`] of what only its own dialect can say.
 //! Law, tested for every dialect: `encode(decode(x)) = x` as JSON.
 
-use crate::{bag::Bag, dialect::Dialect};
+use crate::{bag::Bag, dialect::Dialect, loss::Losses};
 
 /// Where something stood on the wire. Items that came from one wire message share `message`; an item
 /// that we made ourselves has the position it should have.
@@ -33,6 +33,19 @@ impl Item {
     #[must_use]
     pub const fn new(kind: ItemKind, origin: Origin) -> Self {
         Self { kind, origin, bag: Bag::new() }
+    }
+
+    /// Reports every field of the item and of its parts that `target` cannot carry, under `prefix`.
+    pub fn lose_into(&self, target: Dialect, prefix: &str, losses: &mut Losses) {
+        self.bag.lose_into(target, prefix, losses);
+        let parts: &[Part] = match &self.kind {
+            ItemKind::Message(said) => &said.parts,
+            ItemKind::ToolResult(result) => &result.parts,
+            ItemKind::Reasoning(_) | ItemKind::ToolCall(_) | ItemKind::Foreign { .. } => &[],
+        };
+        for part in parts {
+            part.bag.lose_into(target, prefix, losses);
+        }
     }
 }
 

@@ -5,9 +5,12 @@
 //! A word means the same here, in the configuration, in the documents and on the screen
 //! (`docs/ARCHITECTURE.md` has the list).
 
+pub mod agent;
+pub mod atom;
 pub mod bag;
 pub mod call;
 pub mod capability;
+pub mod class;
 pub mod clock;
 pub mod dialect;
 pub mod event;
@@ -22,19 +25,25 @@ pub mod raw;
 pub mod record;
 pub mod reply;
 pub mod secret;
+pub mod state;
 pub mod usage;
 
+pub use agent::{Agent, AgentMarks};
 pub use bag::Bag;
 pub use call::{
     Call, Effort, LogprobOptions, Options, OutputFormat, ReasoningOptions, StreamOptions, Tool, ToolChoice,
     ToolKind, Turn,
 };
 pub use capability::{Capabilities, ReasoningControl};
+pub use class::{CallClass, Certainty, Classed, ConversationRef, Keeper, Link, Sign, Signs};
 pub use clock::{Clock, ManualClock};
 pub use dialect::Dialect;
 pub use event::{Delta, Event, Fold, Opened};
 pub use fault::{Code, Fault, RetryClass, Source};
-pub use ids::{CallId, DecisionId, DeploymentId, KeyId, ModelName, SnapshotEpoch, WorkloadId};
+pub use ids::{
+    CallId, ConversationId, DecisionId, DeploymentId, ItemId, KeyId, ModelName, ResponseId, SnapshotEpoch,
+    SubjectId, TenantId, WorkloadId,
+};
 pub use item::{
     Item, ItemKind, Media, MediaSource, Message, Origin, Part, PartKind, Reasoning, Role, Signature,
     ToolCall, ToolResult,

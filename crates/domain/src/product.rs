@@ -24,10 +24,16 @@ pub mod header {
     pub const TRANSLATION_LOSS: &str = "x-cabotage-translation-loss";
     /// Rules in `warn` mode that would have refused the placement.
     pub const WARNING: &str = "x-cabotage-warning";
+    /// Rules that would have refused where the call ran, were it not for a waiver.
+    pub const WAIVED: &str = "x-cabotage-waived";
     /// The stable code of an error.
     pub const CODE: &str = "x-cabotage-code";
     /// How sure we are who served the call: `simulated`, `confirmed`, `consistent`, `unknown`, `contradicted`.
     pub const SERVED_BY: &str = "x-cabotage-served-by";
+    /// Who keeps state for the call: its class and the signs that show it. Sent only where the operator allows it.
+    pub const CLASS: &str = "x-cabotage-class";
+    /// The conversation that the call continues, with its turn, as discovered. Sent only where the operator allows it.
+    pub const CONVERSATION: &str = "x-cabotage-conversation";
     /// Set by our simulator on every answer; a gateway that sees it never says `confirmed`.
     pub const SIMULATED: &str = "x-cabotage-simulated";
 }
@@ -47,8 +53,11 @@ mod tests {
             header::ATTEMPTS,
             header::TRANSLATION_LOSS,
             header::WARNING,
+            header::WAIVED,
             header::CODE,
             header::SERVED_BY,
+            header::CLASS,
+            header::CONVERSATION,
             header::SIMULATED,
         ] {
             assert!(name.starts_with(HEADER_PREFIX), "{name}");

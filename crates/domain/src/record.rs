@@ -3,6 +3,7 @@
 //! The codec (canonical CBOR) is the ledger's, the frames and files are the storage's.
 
 use crate::{
+    class::Classed,
     fault::Code,
     ids::{CallId, DecisionId, DeploymentId, KeyId, ModelName, WorkloadId},
     money::PicoDollars,
@@ -56,6 +57,8 @@ pub struct AttemptRecord {
     pub stream: bool,
     /// Length of the request body sent upstream, in bytes.
     pub request_bytes: u64,
+    /// Rules that would have refused the deployment, were it not for a waiver: `id, id`. Empty where there are none.
+    pub waived: Box<str>,
 }
 
 /// How an attempt ended.
@@ -93,6 +96,8 @@ pub struct OutcomeRecord {
     pub total_us: u64,
     /// Bytes of content handed to the caller.
     pub released_bytes: u64,
+    /// Who keeps state for the call, and its place in a conversation.
+    pub class: Classed,
 }
 
 /// A call that ended without an attempt.

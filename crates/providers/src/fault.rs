@@ -192,7 +192,7 @@ pub fn relayable(dialect: Dialect, status: u16, body: &[u8]) -> bool {
     let is_string =
         |name: &str| object.get(name).is_some_and(|raw| serde_json::from_str::<String>(raw.get()).is_ok());
     match dialect {
-        Dialect::OpenAiChat | Dialect::Gemini => sentence(object.get("error")),
+        Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Gemini => sentence(object.get("error")),
         Dialect::AnthropicMessages => {
             object.get("type").is_some_and(|raw| raw.get() == "\"error\"") && sentence(object.get("error"))
         }

@@ -160,6 +160,7 @@ impl Encoder {
                     current.notes.append(OWN, field, value);
                 }
             }
+            (_, Delta::Settled { item, done: true }) => item.lose_into(OWN, "messages", &mut self.losses),
             (_, Delta::Annotation { field, .. }) => self.losses.add(&format!("messages.{field}")),
             (Opened::Foreign(_), Delta::Block { dialect, value }) if *dialect == OWN => {
                 self.whole_block(value, out);
@@ -313,6 +314,7 @@ fn weight(delta: &Delta) -> usize {
         }
         Delta::Signature(proof) | Delta::Redacted(proof) => proof.data.len(),
         Delta::Annotation { value, .. } | Delta::Block { value, .. } => value.text().len(),
+        Delta::Settled { .. } | Delta::Progress { .. } => 0,
     }
 }
 

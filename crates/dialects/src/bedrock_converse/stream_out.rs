@@ -90,6 +90,7 @@ impl Encoder {
             (_, Delta::Annotation { dialect, field, value }) if *dialect == OWN => {
                 open.notes.append(OWN, field, value);
             }
+            (_, Delta::Settled { item, done: true }) => item.lose_into(OWN, "messages", &mut self.losses),
             (_, Delta::Annotation { field, .. }) => self.losses.add(&format!("messages.{field}")),
             (Opened::Foreign(_), Delta::Block { dialect, value }) if *dialect == OWN => {
                 open.begun = true;

@@ -11,7 +11,7 @@ use super::{
     types::{Fields, Object, array, json, wrong},
 };
 use crate::{
-    carried::cannot,
+    carried::{self, cannot},
     codec::{Encoded, Target},
 };
 use domain::{
@@ -29,6 +29,7 @@ const NO_SIGNATURE: &str = "skip_thought_signature_validator";
 /// As [`crate::Codec::encode_call`].
 pub(super) fn encode(call: &Call, target: &Target<'_>) -> Result<Encoded, Fault> {
     let mut losses = Losses::none();
+    carried::resolved(call)?;
     options::check_choice(call)?;
     let mut writer = Writer { call, target, losses: &mut losses, own: call.dialect == G, system: Vec::new() };
     let contents = writer.contents()?;

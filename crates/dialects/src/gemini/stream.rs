@@ -418,7 +418,11 @@ impl Encoder {
                 self.losses.add("candidates.block");
                 return;
             }
-            (_, Delta::Arguments(_)) => return,
+            (_, Delta::Settled { item, done: true }) => {
+                item.lose_into(G, "candidates", &mut self.losses);
+                return;
+            }
+            (_, Delta::Arguments(_) | Delta::Settled { .. } | Delta::Progress { .. }) => return,
         };
         self.part(candidate, part, out);
     }

@@ -12,7 +12,7 @@ const MAX_CODE: usize = 64;
 
 /// Reads an error body: OpenAI's `{"error":{…}}`, a list with one, Mistral's `detail` or `message`, Cohere's
 /// `message`, Bedrock's `message`, FastAPI's list of details, HTML and plain text.
-pub(super) fn decode(status: u16, body: &[u8]) -> WireError {
+pub(crate) fn decode(status: u16, body: &[u8]) -> WireError {
     let Ok(value) = serde_json::from_slice::<Value>(body) else {
         let text = String::from_utf8_lossy(body.get(..body.len().min(4 * MAX_MESSAGE)).unwrap_or_default());
         return WireError {
@@ -199,7 +199,7 @@ pub(super) fn fault_inside(error: &WireError) -> Fault {
 }
 
 /// A stream ended before its end mark.
-pub(super) fn cut_off() -> Fault {
+pub(crate) fn cut_off() -> Fault {
     Fault::upstream(
         Code::UpstreamBadResponse,
         "The upstream's stream broke off before its end; the answer is not complete.",
@@ -207,7 +207,7 @@ pub(super) fn cut_off() -> Fault {
 }
 
 /// Writes an error body in OpenAI's shape.
-pub(super) fn encode(fault: &Fault) -> Vec<u8> {
+pub(crate) fn encode(fault: &Fault) -> Vec<u8> {
     let body = serde_json::json!({"error": {
         "message": fault.message,
         "type": type_of(fault),

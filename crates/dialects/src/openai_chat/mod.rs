@@ -11,7 +11,7 @@
 
 mod decode;
 mod encode;
-mod error;
+pub(crate) mod error;
 mod finish;
 pub mod passthrough;
 mod reasoning;

@@ -39,6 +39,7 @@ pub(super) fn encode(call: &Call, target: &Target<'_>) -> Result<Encoded, Fault>
 /// What the target cannot do and what may not be left out.
 fn refuse_what_cannot_be(call: &Call, target: &Target<'_>) -> Result<(), Fault> {
     let cannot = |what: &'static str, param: &str| Err(carried::cannot(param, what.to_owned()));
+    carried::resolved(call)?;
     let can = target.capabilities;
     if call.options.candidates.is_some_and(|n| n > 1) && !can.candidates {
         return cannot(

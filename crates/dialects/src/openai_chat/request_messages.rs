@@ -375,7 +375,10 @@ impl Writer<'_, '_> {
 
     fn tool_call(&mut self, call: &ToolCall, bag: &Bag, object: &mut Object<'_>) {
         let kind = bag.get(OWN, "$type").and_then(|raw| raw.read::<String>().ok());
-        let custom = kind.as_deref() == Some("custom");
+        // A call of another dialect is one of a custom tool where the tool of its name is.
+        let of_custom = |tool: &domain::Tool| tool.kind == domain::ToolKind::Custom && tool.name == call.name;
+        let custom =
+            kind.as_deref() == Some("custom") || (!self.own && self.call.tools.iter().any(of_custom));
         object.put("id", &self.tool_id(&call.id));
         if kind.as_deref() != Some("none") {
             object.put("type", if custom { "custom" } else { "function" });

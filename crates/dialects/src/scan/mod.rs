@@ -141,7 +141,11 @@ impl<'a> Cursor<'a> {
     /// # Errors
     /// Where the bytes are not UTF-8.
     pub fn new(bytes: &'a [u8]) -> Result<Self, Bad> {
-        let text = std::str::from_utf8(bytes).map_err(|e| Bad::json(e.valid_up_to(), "invalid UTF-8"))?;
+        // Three times as fast as the standard library's check, which then tells where.
+        let text = simdutf8::basic::from_utf8(bytes).map_err(|_| {
+            let valid = std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
+            Bad::json(valid, "invalid UTF-8")
+        })?;
         let mut cursor =
             Self { text, bytes, at: 0, depth: 0, nodes_left: (bytes.len() / (1 << 20) + 1) * NODES_PER_MIB };
         cursor.blank();
@@ -530,8 +534,10 @@ impl<'a> Cursor<'a> {
 /// How many bytes from the start need no attention inside of a string: no quote, backslash or control
 /// character. Works on blocks that the compiler turns into vector instructions.
 fn plain_bytes(bytes: &[u8]) -> usize {
-    const BLOCK: usize = 32;
-    let special = |byte: u8| u8::from(byte == b'"') | u8::from(byte == b'\\') | u8::from(byte < 0x20);
+    const BLOCK: usize = 64;
+    // A quote is 0x22 and the last control character 0x1f: with bit 1 flipped these, and no other, are at most
+    // 0x20. So one comparison finds both.
+    let special = |byte: u8| u8::from(byte ^ 2 <= 0x20) | u8::from(byte == b'\\');
     let mut plain = 0;
     let mut rest = bytes;
     while let Some((block, tail)) = rest.split_first_chunk::<BLOCK>() {

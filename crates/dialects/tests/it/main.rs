@@ -1,5 +1,6 @@
 //! Laws of the dialects over recorded traffic, and what translations look like.
 #![allow(
+    clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
@@ -12,3 +13,4 @@ mod openai_chat;
 mod pitfalls;
 mod ugly_requests;
 mod vendors_view;
+mod words;

@@ -107,7 +107,7 @@ fn ugly_requests() -> Vec<(&'static str, Value)> {
 
 fn capabilities(dialect: Dialect) -> Capabilities {
     let reasoning = match dialect {
-        Dialect::OpenAiChat => ReasoningControl::Effort,
+        Dialect::OpenAiChat | Dialect::OpenAiResponses => ReasoningControl::Effort,
         _ => ReasoningControl::Budget,
     };
     Capabilities { reasoning, max_output_tokens: 8_192, ..Capabilities::default() }

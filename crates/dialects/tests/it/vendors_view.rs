@@ -21,8 +21,9 @@ use serde_json::{Value, json};
 use std::{collections::BTreeMap, fmt::Write as _};
 
 /// The endpoints that the oracle knows, with the dialect that reads them.
-const ENDPOINTS: [(&str, Dialect); 6] = [
+const ENDPOINTS: [(&str, Dialect); 7] = [
     ("chat.completions", Dialect::OpenAiChat),
+    ("responses", Dialect::OpenAiResponses),
     ("messages", Dialect::AnthropicMessages),
     ("generateContent", Dialect::Gemini),
     ("streamGenerateContent", Dialect::Gemini),

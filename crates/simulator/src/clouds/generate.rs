@@ -110,7 +110,9 @@ fn read_turns(contents: &[Value], prompt: &mut Prompt) -> Result<(), String> {
         return Err("* GenerateContentRequest.contents: contents is not specified\n".to_owned());
     }
     let mut called = 0;
-    for content in contents {
+    // The current turn begins behind the last text of the user; of earlier ones no signature is checked.
+    let current = contents.iter().rposition(is_said).unwrap_or(0);
+    for (place, content) in contents.iter().enumerate() {
         let role = match fields::text(content, "role") {
             "user" | "" | "function" => Role::User,
             "model" => Role::Assistant,
@@ -121,7 +123,9 @@ fn read_turns(contents: &[Value], prompt: &mut Prompt) -> Result<(), String> {
         for part in fields::list(content, "parts") {
             read_part(part, &mut turn, &mut missing_signature);
         }
-        if let Some(name) = missing_signature.filter(|_| prompt.model.contains("gemini-3")) {
+        if let Some(name) =
+            missing_signature.filter(|_| place >= current && prompt.model.contains("gemini-3"))
+        {
             return Err(format!(
                 "Function call is missing a thought_signature in functionCall parts. This is required for tools to work correctly, and missing thought_signature may lead to degraded model performance. Additional data, function call `{name}`."
             ));
@@ -139,6 +143,12 @@ fn read_turns(contents: &[Value], prompt: &mut Prompt) -> Result<(), String> {
         prompt.turns.push(turn);
     }
     Ok(())
+}
+
+/// Something that the user said, not a tool's result.
+fn is_said(content: &Value) -> bool {
+    let by_user = matches!(fields::text(content, "role"), "user" | "");
+    by_user && fields::list(content, "parts").iter().any(|part| part.get("text").is_some())
 }
 
 fn read_part(part: &Value, turn: &mut Turn, missing_signature: &mut Option<String>) {

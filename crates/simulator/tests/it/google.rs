@@ -57,6 +57,15 @@ async fn thoughts_and_calls_carry_signatures_that_must_come_back() {
     let answered = json!({"role": "user", "parts": [{"functionResponse": {"name": "get_weather", "response": {"sky": "grey"}}}]});
     let mut bare = parts[1].clone();
     bare.as_object_mut().unwrap().remove("thoughtSignature");
+    // Of an earlier turn nothing is checked: it may be another model's.
+    let mut earlier = body.clone();
+    let contents = earlier["contents"].as_array_mut().unwrap();
+    contents.push(json!({"role": "model", "parts": [bare.clone()]}));
+    contents.push(answered.clone());
+    contents.push(json!({"role": "model", "parts": [{"text": "Grey."}]}));
+    contents.push(json!({"role": "user", "parts": [{"text": "Thanks"}]}));
+    let got = ask(&earlier).await;
+    assert_eq!(got.status, 200, "{}", got.text());
     for (part, status) in [(bare, 400), (parts[1].clone(), 200)] {
         let mut again = body.clone();
         let contents = again["contents"].as_array_mut().unwrap();

@@ -526,7 +526,7 @@ fn bad_requests_are_refused_with_their_place() {
         ),
         (
             json!({"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": [{"type": "text"}]}]}),
-            "messages[0].content.[0].text",
+            "messages[0].content[0].text",
         ),
     ] {
         let fault = AnthropicMessages

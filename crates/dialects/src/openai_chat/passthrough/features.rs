@@ -1,6 +1,6 @@
 //! What a request asks for, as far as it decides who can serve it and how it is classified.
 
-use domain::Effort;
+use domain::{Effort, Signs};
 
 /// What a request asks for. Read in the same pass that checks the body; exact, not guessed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Features {
     pub parallel_tools: bool,
     /// The history holds tool calls or tool results.
     pub tool_history: bool,
+    /// Thoughts of an earlier answer with their proofs stand in the messages (`reasoning_details`).
+    pub thoughts: bool,
     /// Images stand in the messages.
     pub images: bool,
     /// Some of the images are URLs to fetch.
@@ -48,6 +50,8 @@ pub struct Features {
     /// Sign of state: a member that belongs to a stateful API (`previous_response_id`, `conversation`,
     /// `background`, `thread_id`, `assistant_id`).
     pub stateful_members: bool,
+    /// All signs of state, each by its name.
+    pub signs: Signs,
 }
 
 /// The shape that the answer must have.

@@ -9,6 +9,7 @@ mod features;
 mod peek;
 pub(crate) mod request;
 mod tee;
+mod words;
 
 pub use features::{Features, Output};
 pub use peek::ReplyPeek;

@@ -7,7 +7,7 @@ use crate::{
     scan::{Bad, Cursor, Kind},
 };
 use bytes::Bytes;
-use domain::{Effort, Fault};
+use domain::{Effort, Fault, Sign};
 use std::ops::Range;
 
 /// Most characters of a model's name.
@@ -43,6 +43,7 @@ struct Marks {
     include_usage: Option<Range<usize>>,
     max_tokens: Option<Number>,
     max_completion_tokens: Option<Number>,
+    messages: Range<usize>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -141,6 +142,11 @@ impl Request {
     #[must_use]
     pub const fn input_bytes(&self) -> usize {
         self.envelope.input_bytes.saturating_sub(self.envelope.media_bytes)
+    }
+
+    /// Where `messages` stands in the body.
+    pub(super) fn messages_range(&self) -> Range<usize> {
+        self.marks.messages.clone()
     }
 
     /// What is asked for.
@@ -328,7 +334,10 @@ impl Reader {
             "reasoning_effort" => self.effort(cursor)?,
             "reasoning" => self.reasoning(cursor)?,
             "logprobs" => self.features.logprobs = cursor.boolean()? == Some(true),
-            "store" => self.features.store = cursor.boolean()? == Some(true),
+            "store" => {
+                self.features.store = cursor.boolean()? == Some(true);
+                self.features.signs = self.features.signs.with(Sign::Store, self.features.store);
+            }
             "temperature" | "top_p" | "presence_penalty" | "frequency_penalty" => {
                 self.features.sampling |= present(cursor)?;
             }
@@ -337,7 +346,25 @@ impl Reader {
             "modalities" => self.modalities(cursor)?,
             "previous_response_id" | "conversation" | "background" | "thread_id" | "assistant_id" => {
                 let range = cursor.skip()?;
-                self.features.stateful_members |= !matches!(cursor.text(&range), "null" | "false");
+                let says = !matches!(cursor.text(&range), "null" | "false" | "\"\"");
+                let sign = match name {
+                    "previous_response_id" => Sign::PreviousResponse,
+                    "background" => Sign::Background,
+                    _ => Sign::Conversation,
+                };
+                self.features.stateful_members |= says;
+                self.features.signs = self.features.signs.with(sign, says);
+            }
+            "session_id" | "container" | "cached_content" | "cachedContent" | "prompt" => {
+                let range = cursor.skip()?;
+                let says = !matches!(cursor.text(&range), "null" | "false" | "\"\"");
+                let sign = match name {
+                    "session_id" => Sign::Session,
+                    "container" => Sign::Container,
+                    "prompt" => Sign::StoredPrompt,
+                    _ => Sign::CachedContent,
+                };
+                self.features.signs = self.features.signs.with(sign, says);
             }
             _ => {
                 cursor.skip()?;
@@ -477,6 +504,7 @@ impl Reader {
             return Err(Bad::request(from, "must have at least one message"));
         }
         self.envelope.input_bytes += range.len();
+        self.marks.messages = range;
         Ok(())
     }
 
@@ -506,9 +534,14 @@ impl Reader {
                     self.features.tool_history |= kind == Kind::Array;
                     cursor.skip()?;
                 }
+                ("reasoning_details", _) => {
+                    self.features.thoughts = true;
+                    cursor.skip()?;
+                }
                 // An earlier spoken answer, named by its id.
                 ("audio", Kind::Object) => {
                     self.features.provider_ids = true;
+                    self.features.signs.add(Sign::FileId);
                     cursor.skip()?;
                 }
                 ("cache_control", _) => self.features.cache |= present(cursor)?,
@@ -548,7 +581,10 @@ impl Reader {
                 }
                 ("file", Kind::Object) => {
                     let range = cursor.object(|cursor, key| {
-                        self.features.provider_ids |= key.name == "file_id";
+                        if key.name == "file_id" {
+                            self.features.provider_ids = true;
+                            self.features.signs.add(Sign::FileId);
+                        }
                         cursor.skip().map(drop)
                     })?;
                     self.features.files = true;

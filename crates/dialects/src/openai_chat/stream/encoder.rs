@@ -226,6 +226,9 @@ impl Encoder {
             (_, Delta::Annotation { dialect: OWN, field, value }) => {
                 self.chunk(index, None, out, |delta| delta.list_of_one(field, value));
             }
+            (_, Delta::Settled { item, done: true }) => {
+                item.lose_into(OWN, "choices.message", &mut self.losses);
+            }
             (_, Delta::Annotation { field, .. }) => self.losses.add(&format!("content.{field}")),
             // The loss of a foreign block was told when it was opened.
             _ => {}

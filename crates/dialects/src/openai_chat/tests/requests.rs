@@ -189,6 +189,20 @@ fn the_scan_reads_what_decides_where_a_call_may_go() {
 }
 
 #[test]
+fn thoughts_of_an_earlier_answer_are_seen_however_their_key_is_written() {
+    for (key, there) in [
+        ("reasoning_details", true),
+        ("reasoning_\\u0064etails", true),
+        ("reasoning", false),
+        ("content\":\"say \\\"reasoning_details\\\"\",\"x", false),
+    ] {
+        let body = format!(r#"{{"model":"m","messages":[{{"role":"assistant","{key}":[]}}]}}"#);
+        let request = Request::scan(Bytes::from(body.clone())).expect("a request");
+        assert_eq!(request.features().thoughts, there, "{body}");
+    }
+}
+
+#[test]
 fn duplicate_keys_that_hide_something_are_refused() {
     for body in [
         r#"{"model":"a","messages":[{"role":"user","content":"x"}],"model":"b"}"#,

@@ -15,7 +15,23 @@ const SOURCES: [&str; 5] = [
 ];
 
 /// What is not a codec's duty, or not its alone: number, what is left to whom, file or folder under `crates/`, test.
-const ELSEWHERE: [(u32, &str, &str, &str); 15] = [
+const ELSEWHERE: [(u32, &str, &str, &str); 21] = [
+    (67, "a Responses caller", RESPONSES, "p67_a_limit_on_bedrock_is_an_incomplete_response"),
+    (71, "a Responses host", RESPONSES, "p71_several_messages_are_one_choice_of_chat"),
+    (72, "a Responses caller", RESPONSES, "p72_proofs_come_back_byte_identical_to_their_own_provider_only"),
+    (76, "a Responses caller", RESPONSES, "p76_a_thought_of_a_chat_host_is_a_reasoning_item"),
+    (
+        91,
+        "a Responses caller",
+        "dialects/src/openai_responses/tests/streams.rs",
+        "p91_a_stream_of_another_dialect_has_the_events_of_this_one",
+    ),
+    (
+        98,
+        "a Responses host",
+        RESPONSES,
+        "p98_failed_and_incomplete_inside_a_stream_reach_an_anthropic_caller",
+    ),
     (94, "the engine refuses a compressed body", "server/tests/it", "bytes_that_are_no_http_are_bad_answers"),
     (
         96,
@@ -59,10 +75,11 @@ const ELSEWHERE: [(u32, &str, &str, &str); 15] = [
 ];
 
 const INBOUND_ANTHROPIC: &str = "the call comes in as anthropic-messages, a later issue's inbound dialect";
-const INBOUND_RESPONSES: &str = "the call comes in by the Responses API, a later issue's surface";
+/// Where the pitfalls of callers and hosts that speak openai-responses are tested.
+const RESPONSES: &str = "dialects/src/openai_responses/tests/pitfalls.rs";
 
 /// What cannot befall a call that came in as openai-chat.
-const OUT_OF_SCOPE: [(u32, &str); 20] = [
+const OUT_OF_SCOPE: [(u32, &str); 14] = [
     (28, INBOUND_ANTHROPIC),
     (29, INBOUND_ANTHROPIC),
     (30, INBOUND_ANTHROPIC),
@@ -74,18 +91,9 @@ const OUT_OF_SCOPE: [(u32, &str); 20] = [
     (62, INBOUND_ANTHROPIC),
     (63, INBOUND_ANTHROPIC),
     (65, INBOUND_ANTHROPIC),
-    (67, INBOUND_RESPONSES),
-    (71, "the answer comes from a Responses API, which is no upstream dialect yet"),
-    (72, INBOUND_RESPONSES),
-    (
-        76,
-        "the call comes in as anthropic-messages or by Responses; of openai-chat a thought stays a thought (P77)",
-    ),
     (79, INBOUND_ANTHROPIC),
     (87, INBOUND_ANTHROPIC),
     (90, INBOUND_ANTHROPIC),
-    (91, INBOUND_RESPONSES),
-    (98, INBOUND_ANTHROPIC),
 ];
 
 /// Numbers whose test stands in this folder.
