@@ -90,9 +90,11 @@ pub fn build(checked: &Checked, sources: &Sources, epoch: SnapshotEpoch) -> Resu
             explains: workload.explains,
             may_pin: workload.may_pin,
             models: workload.models.clone(),
+            class: workload.class.clone(),
         })
     });
     Ok(SnapshotSpec {
+        discover: checked.discover,
         workloads: workloads.collect(),
         deployments,
         models: checked

@@ -6,7 +6,7 @@ use engine::{
     Explains, Timeouts,
     upstream::{ProxyRule, TlsSettings},
 };
-use placement::{FactBook, Problems, Terms, WorkloadProfile, facts::Stated};
+use placement::{FactBook, Problems, Terms, WorkloadProfile, facts::Stated, terms::Approver};
 use secrecy::SecretString;
 use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -19,16 +19,26 @@ pub struct Checked {
     pub journal: Journal,
     /// Bounds of the whole gateway.
     pub limits: Limits,
+    /// Whether conversations are looked for in self-contained calls.
+    pub discover: bool,
     /// The deployments, in the order of the file.
     pub deployments: Vec<Deployment>,
     /// Names that can be asked for, aliases included, sorted.
     pub models: Vec<Model>,
     /// The workloads, in the order of the file.
     pub workloads: Vec<Workload>,
+    /// Responses and conversations that the gateway keeps.
+    pub state: State,
     /// The callers' keys, in the order of the file.
     pub keys: Vec<Key>,
-    /// The packs, compiled.
+    /// The packs, compiled, with raw policies, waivers and approvals.
     pub terms: Arc<Terms>,
+    /// Who may approve packs.
+    pub approvers: Vec<Approver>,
+    /// Whether a pack that nobody approved is refused.
+    pub require_approved: bool,
+    /// The folder of the packs, where one is named.
+    pub terms_dir: Option<PathBuf>,
     /// The shipped facts with the operator's own laid over them.
     pub facts: FactBook,
     /// Every file that was read, the configuration first: what a reload watches.
@@ -77,6 +87,36 @@ pub enum Durability {
     Power,
     /// The attempt survives a loss of power before anything is sent.
     Strict,
+}
+
+/// Responses and conversations that the gateway keeps.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// Concurrent turns are refused instead of waiting.
+    pub refuse_concurrent: bool,
+    /// How long a turn waits for another of its conversation.
+    pub turn_wait: Duration,
+    /// How long a response is kept; `None`: until it is deleted.
+    pub keep: Option<Duration>,
+    /// Who shortens conversations.
+    pub compaction_model: Option<ModelName>,
+    /// The stores, in the order of the file. Empty: nothing is kept.
+    pub stores: Vec<Store>,
+}
+
+/// A place where state is kept.
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// Its name.
+    pub name: String,
+    /// The database file.
+    pub path: PathBuf,
+    /// 32 bytes as text: they wrap the keys of the tenants.
+    pub master_key: SecretString,
+    /// What the operator states about it.
+    pub stated: Vec<Stated>,
+    /// Workloads whose state lies here and never elsewhere.
+    pub workloads: Vec<WorkloadId>,
 }
 
 /// Bounds of the whole gateway.
@@ -211,6 +251,8 @@ pub struct Workload {
     pub may_pin: bool,
     /// Models that it may ask for; empty: all.
     pub models: Vec<ModelName>,
+    /// As what its calls are judged, by the operator's word.
+    pub class: Option<placement::classify::Override>,
 }
 
 /// A caller's key.

@@ -24,6 +24,8 @@ pub(crate) struct Raw {
     pub(crate) explain_to_callers: Option<Explain>,
     /// Contract, residency, law and access rules.
     pub(crate) terms: Terms,
+    /// How calls are classified.
+    pub(crate) classify: Classify,
     /// Fact books (TOML files of dated rows) that are laid over the shipped one, in order.
     pub(crate) facts: Vec<PathBuf>,
     /// Settings for every deployment that does not say otherwise.
@@ -32,10 +34,61 @@ pub(crate) struct Raw {
     pub(crate) deployment: Vec<Deployment>,
     /// Names for models beside the deployments' own.
     pub(crate) model: Vec<Model>,
+    /// Organisations by name: what holds for all their teams and workloads. Lower levels may only narrow it.
+    pub(crate) organisation: BTreeMap<String, Level>,
+    /// Teams by name: what holds for all their workloads. Workloads may only narrow it.
+    pub(crate) team: BTreeMap<String, Team>,
     /// Named uses of AI. Without any, there is one called `default`.
     pub(crate) workload: Vec<Workload>,
     /// The keys that callers send. At least one.
     pub(crate) key: Vec<Key>,
+    /// Responses and conversations that the gateway keeps.
+    pub(crate) state: State,
+}
+
+/// Responses and conversations that the gateway keeps. Without a store it keeps none.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct State {
+    /// What happens to a turn on a conversation that another turn has: it waits (`wait`), or it is refused with 409
+    /// (`refuse`). Default: `wait`.
+    pub(crate) concurrent_turns: Option<ConcurrentTurns>,
+    /// How long it waits at most. Default: `1m`.
+    pub(crate) turn_wait: Option<String>,
+    /// How long a response is kept, or `forever`. Conversations are kept until they are deleted. Default: `30d`.
+    pub(crate) keep: Option<String>,
+    /// The model that shortens conversations (`/v1/responses/compact`), by the name that callers use. Without it,
+    /// nobody does.
+    pub(crate) compaction_model: Option<String>,
+    /// The stores, in the order in which the terms are asked.
+    pub(crate) store: Vec<Store>,
+}
+
+/// What happens to concurrent turns.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ConcurrentTurns {
+    /// They wait for their turn.
+    Wait,
+    /// They are refused.
+    Refuse,
+}
+
+/// A place where state is kept: an SQLite file, encrypted per tenant.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Store {
+    /// Its name in records and explanations. Default: `state`.
+    pub(crate) name: Option<String>,
+    /// The database file, relative to the configuration. Default: `NAME.db` in the journal's folder.
+    pub(crate) path: Option<PathBuf>,
+    /// 32 bytes in hexadecimal or base64: they wrap the keys of the tenants. Who loses them loses the state.
+    pub(crate) master_key: Option<Secret>,
+    /// Facts about where it is: cloud, region, state_jurisdictions, operator … What is not stated is unknown.
+    #[schemars(schema_with = "facts_schema")]
+    pub(crate) facts: BTreeMap<String, OneOrMany>,
+    /// Workloads whose state lies here and never elsewhere.
+    pub(crate) workloads: Vec<String>,
 }
 
 /// Where the gateway listens.
@@ -72,6 +125,27 @@ pub(crate) enum Durability {
     Strict,
 }
 
+/// How calls are classified.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Classify {
+    /// Whether self-contained calls are linked to the conversations that they are, by keyed hashes of their words
+    /// in memory. Costs processor time for every call: `docs/classification.md` has the figures. Default: false.
+    pub(crate) discover: Option<bool>,
+}
+
+/// Who keeps state.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum CallClass {
+    /// Nobody behind the gateway.
+    Stateless,
+    /// The provider, or whoever stands for it by your contracts.
+    Stateful,
+    /// The request is whole but for things that a provider holds.
+    Hybrid,
+}
+
 /// Bounds of the whole gateway.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -104,12 +178,30 @@ pub(crate) enum Explain {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Terms {
-    /// A folder of packs (`*.toml`). Default: the shipped packs alone.
+    /// A folder of packs (`*.toml`), of raw policies beside them (`*.cedar`), with `waivers.toml` and
+    /// `approvals.toml`. Default: the shipped packs alone.
     pub(crate) dir: Option<PathBuf>,
-    /// How packs act. A pack that is not named here acts as it says itself.
+    /// How packs act. A pack that is not named here acts as it says itself; those of the shipped packs that are off
+    /// by default are switched on by naming them.
     pub(crate) pack: Vec<Pack>,
+    /// Refuse every pack that no second person approved as it is (`approvals.toml` in `dir`). Default: false.
+    pub(crate) require_approved: bool,
+    /// Who may approve packs.
+    pub(crate) approver: Vec<Approver>,
     /// When an event took place with which rules end (`until_event`): `2027-01-31` or an instant.
     pub(crate) events: BTreeMap<String, String>,
+}
+
+/// Somebody who may approve packs.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Approver {
+    /// The name, as approvals say it.
+    #[schemars(required)]
+    pub(crate) name: Option<String>,
+    /// The public key: `ed25519:` and 32 bytes in base64.
+    #[schemars(required)]
+    pub(crate) key: Option<String>,
 }
 
 /// How a pack acts.
@@ -311,6 +403,54 @@ pub(crate) struct Model {
     pub(crate) deployments: Option<Vec<String>>,
 }
 
+/// What holds for all workloads of an organisation or a team, unless they narrow it.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct Level {
+    /// Where their data must stay.
+    #[schemars(schema_with = "residency_schema")]
+    pub(crate) residency: Option<String>,
+    /// Where parts of their data must stay, each by itself.
+    #[schemars(schema_with = "pins_schema")]
+    pub(crate) pins: BTreeMap<String, String>,
+    /// What retention they demand of whoever serves them.
+    #[schemars(schema_with = "retention_schema")]
+    pub(crate) retention: Option<String>,
+    /// The marks that they may have; a workload that lists none has all of these.
+    pub(crate) tags: Option<Vec<String>>,
+    /// Kinds of data in every call of theirs, beside those that they list themselves.
+    pub(crate) data_classes: Vec<String>,
+    /// Packs that must be in force for them: loaded and not off.
+    pub(crate) packs: Vec<String>,
+    /// Packs that act at least so for them, whatever they say themselves.
+    pub(crate) modes: BTreeMap<String, LevelMode>,
+    /// The models that they may ask for at most. Default: all.
+    pub(crate) models: Option<Vec<String>>,
+}
+
+/// A team.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct Team {
+    /// The organisation that it belongs to.
+    pub(crate) organisation: Option<String>,
+    /// What holds for its workloads.
+    #[serde(flatten)]
+    pub(crate) level: Level,
+}
+
+/// How a pack acts at least.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LevelMode {
+    /// Recorded.
+    Observe,
+    /// Told in a header.
+    Warn,
+    /// Refuses.
+    Enforce,
+}
+
 /// A named use of AI by a team.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -326,16 +466,41 @@ pub(crate) struct Workload {
     #[serde(default)]
     #[schemars(schema_with = "residency_schema")]
     pub(crate) residency: Option<String>,
+    /// Where parts of its data must stay, each by itself: `{ logs = "eu", sub_processors = "eu" }`. `residency`
+    /// sets `inference` and `state` where they are not written here; the other four are only set here.
+    #[serde(default)]
+    #[schemars(schema_with = "pins_schema")]
+    pub(crate) pins: BTreeMap<String, String>,
     /// What retention it demands of whoever serves it.
     #[serde(default)]
     #[schemars(schema_with = "retention_schema")]
     pub(crate) retention: Option<String>,
+    /// How the law rates the risk of what it does.
+    #[serde(default)]
+    #[schemars(schema_with = "risk_schema")]
+    pub(crate) risk_class: Option<String>,
+    /// How soon it needs its answers.
+    #[serde(default)]
+    #[schemars(schema_with = "latency_schema")]
+    pub(crate) latency_class: Option<String>,
+    /// Where its users are: a jurisdiction such as `de`.
+    #[serde(default)]
+    #[schemars(schema_with = "country_schema")]
+    pub(crate) country: Option<String>,
     /// Kinds of data in every call of it, such as `personal`.
     #[serde(default)]
     pub(crate) data_classes: Vec<String>,
     /// Marks that terms may read, such as `us-gov-natsec`.
     #[serde(default)]
     pub(crate) tags: Vec<String>,
+    /// Packs that act at least so for it, whatever they say themselves: `{ microsoft-openai = "enforce" }`.
+    #[serde(default)]
+    pub(crate) modes: BTreeMap<String, LevelMode>,
+    /// As what its calls are judged where they say nothing of the provider themselves, and its profile is read.
+    /// Default: as each call shows. It never takes away what a call itself says.
+    pub(crate) class: Option<CallClass>,
+    /// Why. Needed with `class`.
+    pub(crate) class_reason: Option<String>,
     /// The models that it may ask for. Default: all.
     #[serde(default)]
     pub(crate) models: Vec<String>,
@@ -442,4 +607,35 @@ fn residency_schema(_: &mut SchemaGenerator) -> Schema {
 
 fn retention_schema(_: &mut SchemaGenerator) -> Schema {
     words_schema(Attribute::RetentionRequired)
+}
+
+fn risk_schema(_: &mut SchemaGenerator) -> Schema {
+    words_schema(Attribute::RiskClass)
+}
+
+fn latency_schema(_: &mut SchemaGenerator) -> Schema {
+    words_schema(Attribute::LatencyClass)
+}
+
+fn country_schema(_: &mut SchemaGenerator) -> Schema {
+    // A workload has one country: no group of them.
+    match Attribute::Country.words() {
+        Words::Closed(words) => json_schema!({ "type": "string", "enum": words }),
+        Words::Open => json_schema!({ "type": "string" }),
+    }
+}
+
+fn pins_schema(_: &mut SchemaGenerator) -> Schema {
+    let mut properties = serde_json::Map::new();
+    for (name, pin, bound) in Attribute::PINS {
+        let mut one = words_schema(pin);
+        one.insert("description".to_owned(), format!("Where the {} must be.", bound.noun()).into());
+        properties.insert(name.to_owned(), one.into());
+    }
+    json_schema!({
+        "description": "Where parts of its data must stay, each by itself.",
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": false,
+    })
 }

@@ -37,6 +37,8 @@ pub mod bound {
     pub const FINISH: usize = 32;
     /// Names of losses.
     pub const LOSSES: usize = 160;
+    /// Ids of waived rules: one of the longest fits.
+    pub const WAIVED: usize = 72;
     /// The kind of a notice.
     pub const NOTICE_KIND: usize = 32;
     /// The text of a notice.
@@ -88,6 +90,18 @@ mod field {
     pub(super) const BODY: u8 = 25;
     pub(super) const KIND: u8 = 26;
     pub(super) const TEXT: u8 = 27;
+    // Attempt.
+    pub(super) const WAIVED: u8 = 28;
+    // Outcome.
+    pub(super) const CLASS: u8 = 29;
+    // Inside the class map.
+    pub(super) const CALL_CLASS: u8 = 1;
+    pub(super) const SIGNS: u8 = 2;
+    pub(super) const CERTAINTY: u8 = 3;
+    pub(super) const AGENT: u8 = 4;
+    pub(super) const LINK: u8 = 5;
+    pub(super) const CONVERSATION: u8 = 6;
+    pub(super) const TURN: u8 = 7;
     // Inside the usage map.
     pub(super) const UNCACHED_IN: u8 = 1;
     pub(super) const CACHE_READ: u8 = 2;

@@ -392,6 +392,7 @@ mod tests {
             first_content_us: 0,
             total_us: 0,
             released_bytes: 0,
+            class: domain::Classed::default(),
         }
     }
 

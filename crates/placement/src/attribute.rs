@@ -122,13 +122,23 @@ const CLOUDS: &[&str] = &[
     "undisclosed",
     UNKNOWN,
 ];
+/// The jurisdictions with one more word: what stands where nothing is stated.
+macro_rules! jurisdictions_or {
+    ($word:expr) => {
+        &[
+            "at", "be", "bg", "hr", "cy", "cz", "dk", "ee", "fi", "fr", "de", "gr", "hu", "ie", "it", "lv",
+            "lt", "lu", "mt", "nl", "pl", "pt", "ro", "sk", "si", "es", "se", "eu", "is", "li", "no", "eea",
+            "ch", "gb", "us", "ca", "br", "mx", "au", "nz", "jp", "kr", "in", "sg", "hk", "tw", "cn", "id",
+            "my", "th", "ae", "sa", "qa", "il", "tr", "za", "cl", "apac", "global", $word,
+        ]
+    };
+}
 /// Jurisdictions: ISO 3166 alpha-2 in lower case, `eu` and `eea` for "somewhere in it", `global` for anywhere.
-const JURISDICTIONS: &[&str] = &[
-    "at", "be", "bg", "hr", "cy", "cz", "dk", "ee", "fi", "fr", "de", "gr", "hu", "ie", "it", "lv", "lt",
-    "lu", "mt", "nl", "pl", "pt", "ro", "sk", "si", "es", "se", "eu", "is", "li", "no", "eea", "ch", "gb",
-    "us", "ca", "br", "mx", "au", "nz", "jp", "kr", "in", "sg", "hk", "tw", "cn", "id", "my", "th", "ae",
-    "sa", "qa", "il", "tr", "za", "cl", "apac", "global", UNKNOWN,
-];
+const JURISDICTIONS: &[&str] = jurisdictions_or!(UNKNOWN);
+/// Where users are: a jurisdiction or nothing stated.
+const COUNTRIES: &[&str] = jurisdictions_or!("none");
+/// Where something must stay: `none` where it may be anywhere.
+const PLACES: &[&str] = &["none", "eu", "us", "uk", "ch", "ca", "au", "jp", "in"];
 const EU_EEA: &[&str] = &[
     "at", "be", "bg", "hr", "cy", "cz", "dk", "ee", "fi", "fr", "de", "gr", "hu", "ie", "it", "lv", "lt",
     "lu", "mt", "nl", "pl", "pt", "ro", "sk", "si", "es", "se", "eu", "is", "li", "no", "eea",
@@ -156,8 +166,25 @@ attributes! {
     /// How far the provider may move the call: one region, a data zone, a geography, anywhere.
     GeoTier = "geo_tier", Deployment, Word,
         Words::Closed(&["regional", "data-zone", "geo", "global", UNKNOWN]), "geo tier";
-    /// Where the call may be processed: every jurisdiction that is possible.
+    /// The cloud's partition: its commercial part, or one that is sealed off from it.
+    Partition = "partition", Deployment, Word,
+        Words::Closed(&["commercial", "us-gov", "eu-sovereign", "cn", "on-prem", UNKNOWN]), "partition";
+    /// Where inference may be processed: every jurisdiction that is possible.
     Jurisdictions = "jurisdictions", Deployment, Within, Words::Closed(JURISDICTIONS), "processing jurisdictions";
+    /// Where the call may enter: where its connection is opened and read.
+    IngressJurisdictions = "ingress_jurisdictions", Deployment, Within, Words::Closed(JURISDICTIONS),
+        "ingress jurisdictions";
+    /// Where state that is kept there may lie.
+    StateJurisdictions = "state_jurisdictions", Deployment, Within, Words::Closed(JURISDICTIONS),
+        "state jurisdictions";
+    /// Where logs with content may lie.
+    LogJurisdictions = "log_jurisdictions", Deployment, Within, Words::Closed(JURISDICTIONS), "log jurisdictions";
+    /// Where backups of what is kept may lie.
+    BackupJurisdictions = "backup_jurisdictions", Deployment, Within, Words::Closed(JURISDICTIONS),
+        "backup jurisdictions";
+    /// Where sub-processors may see the data.
+    SubProcessorJurisdictions = "sub_processor_jurisdictions", Deployment, Within, Words::Closed(JURISDICTIONS),
+        "sub-processor jurisdictions";
     /// What the provider keeps, and how long.
     Retention = "retention", Deployment, Word,
         Words::Closed(&["zero", "flagged-30d", "days30", "days55", "longer", UNKNOWN]), "retention";
@@ -166,6 +193,13 @@ attributes! {
         Words::Closed(&["never", "opt-in", "opt-out", "always", UNKNOWN]), "training use";
     /// Attestations that an operator confirmed.
     Attestations = "attestations", Deployment, HasAll, Words::Open, "attestations";
+    /// How it is paid for.
+    CostStructure = "cost_structure", Deployment, Word,
+        Words::Closed(&["token", "provisioned", "batch", "flex", "self-hosted", UNKNOWN]), "cost structure";
+    /// What computes there, by the vendor's name for it.
+    Accelerator = "accelerator", Deployment, Word, Words::Open, "accelerator";
+    /// The availability that the seller promises: a percentage (`99.9`) or `none`.
+    Sla = "sla", Deployment, Word, Words::Open, "SLA";
     /// The hosting option where the seller has several (Claude in Foundry, Claude on Google).
     HostedOn = "hosted_on", Deployment, Word,
         Words::Closed(&["azure", "aws", "gcp", "anthropic", "not-applicable", UNKNOWN]), "hosting option";
@@ -182,7 +216,26 @@ attributes! {
     Tags = "tags", Workload, Within, Words::Open, "mark";
     /// Where the workload's data must stay.
     Residency = "residency", Workload, Word,
-        Words::Closed(&["none", "eu", "us", "uk", "ch", "ca", "au", "jp", "in"]), "residency requirement";
+        Words::Closed(PLACES), "residency requirement";
+    /// Where the workload's calls must enter.
+    PinIngress = "pin_ingress", Workload, Word, Words::Closed(PLACES), "ingress pin";
+    /// Where the workload's inference must be processed.
+    PinInference = "pin_inference", Workload, Word, Words::Closed(PLACES), "inference pin";
+    /// Where the workload's state must lie.
+    PinState = "pin_state", Workload, Word, Words::Closed(PLACES), "state pin";
+    /// Where logs of the workload's content must lie.
+    PinLogs = "pin_logs", Workload, Word, Words::Closed(PLACES), "log pin";
+    /// Where backups of the workload's content must lie.
+    PinBackups = "pin_backups", Workload, Word, Words::Closed(PLACES), "backup pin";
+    /// Where sub-processors that see the workload's content must be.
+    PinSubProcessors = "pin_sub_processors", Workload, Word, Words::Closed(PLACES), "sub-processor pin";
+    /// How the law rates the risk of what the workload does.
+    RiskClass = "risk_class", Workload, Word, Words::Closed(&["none", "minimal", "limited", "high"]), "risk class";
+    /// How soon the workload needs its answers.
+    LatencyClass = "latency_class", Workload, Word,
+        Words::Closed(&["none", "interactive", "real-time", "batch"]), "latency class";
+    /// Where the workload's users are: a jurisdiction, or `none` where not stated.
+    Country = "country", Workload, Word, Words::Closed(COUNTRIES), "country of the users";
     /// What retention the workload demands of whoever serves it.
     RetentionRequired = "retention_required", Workload, Word, Words::Closed(&["any", "days30", "zero"]),
         "retention requirement";
@@ -197,6 +250,16 @@ attributes! {
 }
 
 impl Attribute {
+    /// The six pins: name in the configuration, the workload's attribute, the deployment's that it binds.
+    pub const PINS: [(&'static str, Self, Self); 6] = [
+        ("ingress", Self::PinIngress, Self::IngressJurisdictions),
+        ("inference", Self::PinInference, Self::Jurisdictions),
+        ("state", Self::PinState, Self::StateJurisdictions),
+        ("logs", Self::PinLogs, Self::LogJurisdictions),
+        ("backups", Self::PinBackups, Self::BackupJurisdictions),
+        ("sub_processors", Self::PinSubProcessors, Self::SubProcessorJurisdictions),
+    ];
+
     /// The attribute of this name.
     #[must_use]
     pub fn by_name(name: &str) -> Option<Self> {
@@ -234,7 +297,16 @@ impl Attribute {
     #[must_use]
     pub fn group(self, name: &str) -> Option<&'static [&'static str]> {
         match (self, name) {
-            (Self::Jurisdictions, "@eu-eea") => Some(EU_EEA),
+            (
+                Self::Jurisdictions
+                | Self::IngressJurisdictions
+                | Self::StateJurisdictions
+                | Self::LogJurisdictions
+                | Self::BackupJurisdictions
+                | Self::SubProcessorJurisdictions
+                | Self::Country,
+                "@eu-eea",
+            ) => Some(EU_EEA),
             _ => None,
         }
     }

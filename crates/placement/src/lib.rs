@@ -29,7 +29,7 @@ pub use attribute::{Attribute, Value};
 pub use classify::{CallClass, Classification, Sign, classify};
 pub use decision::{Decision, place};
 pub use facts::{Availability, Basis, DeploymentFacts, DeploymentSpec, FactBook};
-pub use fleet::{Fleet, WorkloadProfile};
+pub use fleet::{Fleet, Pins, Raised, WorkloadProfile};
 pub use permission::{
     Action, DataClasses, DeploymentIndex, Finding, Mode, Permission, PermissionKey, PrincipalClass, Surface,
     WindowIndex,

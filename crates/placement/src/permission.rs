@@ -222,6 +222,8 @@ pub struct Permission {
     pub observed: Box<[Finding]>,
     /// Notices: terms that refuse nothing and should be known.
     pub notices: Box<[Finding]>,
+    /// Rules that would speak, in this mode, were it not for a waiver in force.
+    pub waived: Box<[Finding]>,
 }
 
 impl Permission {
@@ -250,6 +252,7 @@ impl Permission {
             warnings: merged(&self.warnings, &other.warnings),
             observed: merged(&self.observed, &other.observed),
             notices: merged(&self.notices, &other.notices),
+            waived: merged(&self.waived, &other.waived),
         }
     }
 }

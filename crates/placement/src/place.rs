@@ -100,6 +100,7 @@ impl Placement {
         for (attribute, value) in class {
             ask.set(*attribute, value.clone());
         }
+        ask.raised = self.fleet.raised(principal).cloned().unwrap_or_default();
         ask.set(Attribute::Class, Value::word(call_class.name()));
         ask.set(Attribute::DataClasses, self.fleet.data_class_names(data_classes));
         ask.set(Attribute::Surface, Value::word(surface.name()));

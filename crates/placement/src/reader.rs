@@ -16,6 +16,9 @@ use toml::{
 /// Longest text of a file that is read, in bytes. A sheet of ten thousand rules is about 5 MiB.
 pub(crate) const MAX_FILE_BYTES: usize = 16 << 20;
 
+/// How dates are written.
+const DATE_HINT: &str = "write 2026-04-27 (its first moment in UTC) or 2026-04-27T00:00:00Z";
+
 /// A file being read, and what was found wrong with it.
 pub(crate) struct Reader<'t> {
     file: Arc<str>,
@@ -66,7 +69,9 @@ impl<'t> Reader<'t> {
         let (table, errors) = DeTable::parse_recoverable(self.text);
         for error in errors {
             let span = error.span().unwrap_or(0..0);
-            self.wrong(&span, format!("not TOML: {}", error.message().trim()), "");
+            let message = error.message().trim();
+            let hint = if message.contains("date") { DATE_HINT } else { "" };
+            self.wrong(&span, format!("not TOML: {message}"), hint);
         }
         table
     }
@@ -115,7 +120,14 @@ impl<'t> Reader<'t> {
     /// An instant: a TOML offset date-time or date, or a string of the same form.
     pub(crate) fn instant(&mut self, node: &Node<'t>, what: &str) -> Option<Timestamp> {
         let text = match node.get_ref() {
-            DeValue::Datetime(datetime) => datetime.to_string(),
+            DeValue::Datetime(datetime) => {
+                let text = datetime.to_string();
+                // An impossible date is a mistake of syntax, which has been told.
+                if text.is_empty() {
+                    return None;
+                }
+                text
+            }
             DeValue::String(text) => text.to_string(),
             _ => {
                 self.wrong(
@@ -129,11 +141,7 @@ impl<'t> Reader<'t> {
         match instant::parse(&text) {
             Ok(instant) => Some(instant),
             Err(message) => {
-                self.wrong(
-                    &node.span(),
-                    format!("`{what}`: {message}"),
-                    "write 2026-04-27 (its first moment in UTC) or 2026-04-27T00:00:00Z",
-                );
+                self.wrong(&node.span(), format!("`{what}`: {message}"), DATE_HINT);
                 None
             }
         }

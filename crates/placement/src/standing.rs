@@ -286,6 +286,7 @@ impl Placement {
                     ("rules", &seat.permission.refused),
                     ("warned", &seat.permission.warnings),
                     ("observed", &seat.permission.observed),
+                    ("waived", &seat.permission.waived),
                 ] {
                     if !findings.is_empty() {
                         row.insert(name.to_owned(), json!(ids(findings)));
@@ -297,13 +298,21 @@ impl Placement {
             }
             row
         };
-        let workload: serde_json::Map<String, serde_json::Value> = self
+        // What no rule reads is alike for all and tells nothing.
+        let mut workload: serde_json::Map<String, serde_json::Value> = self
             .fleet()
             .class_values(question.principal)
             .unwrap_or_default()
             .iter()
+            .filter(|(attribute, value)| {
+                self.terms().reads(*attribute) || *attribute == Attribute::Workload && !value.has("any")
+            })
             .map(|(attribute, value)| (attribute.name().to_owned(), json!(value)))
             .collect();
+        if let Some(raised) = self.fleet().raised(question.principal).filter(|raised| !raised.is_empty()) {
+            let modes = raised.iter().map(|(pack, mode)| (pack.to_string(), json!(mode.name())));
+            workload.insert("raised".to_owned(), serde_json::Value::Object(modes.collect()));
+        }
         json!({
             "terms": self.terms().hash(),
             "facts": self.fleet().hash(),
@@ -422,6 +431,10 @@ fn why(id: &str, permission: &Permission, can: &Can, availability: Availability)
             Availability::GatedPreview => "offered in a gated preview",
             _ => "offered as far as is known",
         });
+    }
+    for finding in &permission.waived {
+        line.push_str("; waived: ");
+        line.push_str(&finding.rule.id);
     }
     if let Some(first) = permission.observed.first() {
         line.push_str("; would be refused by ");

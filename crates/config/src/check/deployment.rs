@@ -3,7 +3,7 @@
 use super::{Check, reach::Reached};
 use crate::{
     checked::{CapabilityChanges, Deployment, SecretOrigin},
-    document::{at, did_you_mean},
+    document::{Step, at, did_you_mean},
     raw::{self, Raw},
 };
 use domain::{DeploymentId, ModelName, ReasoningControl, SecretNeed};
@@ -211,17 +211,7 @@ impl Check<'_> {
 
     /// What the operator states about placement: his `facts`, and what the endpoint's own form says.
     fn stated(&mut self, raw: &raw::Deployment, endpoint: Option<&Endpoint>, index: usize) -> Vec<Stated> {
-        let mut stated = Vec::new();
-        for (name, words) in &raw.facts {
-            let Some(attribute) = Attribute::facts().find(|attribute| attribute.name() == name) else {
-                continue;
-            };
-            let path = at!["deployment", index, "facts", name.as_str()];
-            match Stated::new(attribute, &words.words(), &self.document.source(path)) {
-                Ok(fact) => stated.push(fact),
-                Err(message) => self.document.wrong_at(path, message, ""),
-            }
-        }
+        let mut stated = self.facts_of(&raw.facts, at!["deployment", index, "facts"]);
         let Some(endpoint) = endpoint else { return stated };
         let tier = match endpoint.reach() {
             Reach::Region => Some("regional"),
@@ -234,6 +224,27 @@ impl Check<'_> {
             let silent = !stated.iter().any(|fact| fact.attribute == attribute);
             if let Some(word) = word.filter(|_| silent) {
                 stated.extend(Stated::new(attribute, &[word], &source));
+            }
+        }
+        stated
+    }
+
+    /// Facts as written, at `path`.
+    pub(super) fn facts_of(
+        &mut self,
+        written: &BTreeMap<String, raw::OneOrMany>,
+        path: &[Step<'_>],
+    ) -> Vec<Stated> {
+        let mut stated = Vec::new();
+        for (name, words) in written {
+            let Some(attribute) = Attribute::facts().find(|attribute| attribute.name() == name) else {
+                continue;
+            };
+            let mut path = path.to_vec();
+            path.push(Step::Key(name));
+            match Stated::new(attribute, &words.words(), &self.document.source(&path)) {
+                Ok(fact) => stated.push(fact),
+                Err(message) => self.document.wrong_at(&path, message, ""),
             }
         }
         stated

@@ -1,10 +1,13 @@
 //! As written → checked, with every error at once.
 
+mod class;
 mod deployment;
 mod gateway;
+mod levels;
 mod model;
 mod reach;
 mod secret;
+mod state;
 mod terms;
 mod workload;
 
@@ -18,8 +21,10 @@ use std::path::{Path, PathBuf};
 pub struct Shipped<'a> {
     /// The fact book: name and text.
     pub facts: (&'a str, &'a str),
-    /// Packs: id and text.
+    /// Packs that are in force where the configuration says nothing else: id and text.
     pub packs: &'a [(&'a str, &'a str)],
+    /// Packs that are in force only where the configuration names them (`[[terms.pack]]`): id and text.
+    pub optional: &'a [(&'a str, &'a str)],
 }
 
 /// Where a configuration's text comes from.
@@ -80,21 +85,33 @@ impl Check<'_> {
         let listen = self.listen(&raw.listen);
         let journal = self.journal(&raw.journal);
         let limits = self.limits(&raw.limits);
-        let terms = self.terms(&raw.terms);
+        let approvers = self.approvers(&raw.terms);
+        let terms = self.terms(&raw.terms, &approvers);
         let facts = self.facts(&raw.facts);
         let deployments = self.deployments(raw);
         let models = self.models(raw, &deployments);
-        let workloads = self.workloads(raw, &models);
+        let levels = self.levels(raw, terms.as_ref(), &models);
+        let workloads = self.workloads(raw, &models, &levels);
+        if let Some(terms) = &terms {
+            let names: Vec<&str> = workloads.iter().map(|workload| workload.profile.id.as_str()).collect();
+            self.elsewhere.0.append(&mut terms.check_workloads(&names).0);
+        }
         let keys = self.keys(raw, &workloads);
+        let state = self.state(&raw.state, &journal, &workloads, &models);
         Some(Checked {
             listen,
             journal,
             limits,
+            discover: raw.classify.discover.unwrap_or(false),
             deployments,
             models,
             workloads,
+            state,
             keys,
             terms: terms?.into(),
+            approvers,
+            require_approved: raw.terms.require_approved,
+            terms_dir: raw.terms.dir.as_ref().map(|dir| self.path(dir)),
             facts: facts?,
             files: std::mem::take(&mut self.files),
             notes: std::mem::take(&mut self.document.notes),

@@ -1,6 +1,9 @@
 //! Workloads and the keys of their callers.
 
-use super::Check;
+use super::{
+    Check,
+    levels::{Levels, Narrowed},
+};
 use crate::{
     checked::{Key, Model, Workload},
     document::{at, did_you_mean},
@@ -19,7 +22,7 @@ const DEFAULT: &str = "default";
 const SHORT_SECRET: usize = 20;
 
 impl Check<'_> {
-    pub(super) fn workloads(&mut self, raw: &Raw, models: &[Model]) -> Vec<Workload> {
+    pub(super) fn workloads(&mut self, raw: &Raw, models: &[Model], levels: &Levels) -> Vec<Workload> {
         let usual = explains(raw.explain_to_callers).unwrap_or_default();
         if raw.workload.is_empty() {
             return vec![Workload {
@@ -27,6 +30,7 @@ impl Check<'_> {
                 explains: usual,
                 may_pin: false,
                 models: Vec::new(),
+                class: None,
             }];
         }
         let mut names = BTreeSet::new();
@@ -41,11 +45,13 @@ impl Check<'_> {
             for (position, wanted) in written.models.iter().enumerate() {
                 self.known_model(wanted, raw, models, index, position);
             }
+            let narrowed = self.narrowed(written, index, levels);
             all.push(Workload {
-                profile: profile(name, written),
+                models: narrowed.models().iter().map(|name| ModelName::new(name)).collect(),
+                profile: profile(name, written, &narrowed),
                 explains: explains(written.explain_to_callers).unwrap_or(usual),
                 may_pin: written.may_pin,
-                models: written.models.iter().map(|name| ModelName::new(name)).collect(),
+                class: self.class_of(written, index),
             });
         }
         all
@@ -147,15 +153,20 @@ fn explains(written: Option<raw::Explain>) -> Option<Explains> {
     })
 }
 
-fn profile(name: &str, written: &raw::Workload) -> WorkloadProfile {
+fn profile(name: &str, written: &raw::Workload, narrowed: &Narrowed) -> WorkloadProfile {
     let word = |text: &Option<String>, usual: &str| text.as_deref().unwrap_or(usual).into();
     WorkloadProfile {
         id: WorkloadId::new(name),
-        organisation: word(&written.organisation, "none"),
+        organisation: narrowed.organisation().unwrap_or("none").into(),
         team: word(&written.team, "none"),
-        tags: written.tags.iter().map(|tag| tag.as_str().into()).collect(),
-        residency: word(&written.residency, "none"),
-        retention_required: word(&written.retention, "any"),
-        data_classes: written.data_classes.iter().map(|class| class.as_str().into()).collect(),
+        tags: narrowed.tags().iter().map(|tag| tag.as_str().into()).collect(),
+        residency: narrowed.residency().unwrap_or("none").into(),
+        pins: narrowed.pins(),
+        retention_required: narrowed.retention().unwrap_or("any").into(),
+        risk_class: word(&written.risk_class, "none"),
+        latency_class: word(&written.latency_class, "none"),
+        country: word(&written.country, "none"),
+        modes: narrowed.modes(),
+        data_classes: narrowed.data_classes().iter().map(|class| class.as_str().into()).collect(),
     }
 }

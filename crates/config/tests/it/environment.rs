@@ -23,7 +23,7 @@ fn keys_become_deployments_and_no_secret_is_in_the_text() {
     ]);
     assert!(!found.text.contains("canary"));
     assert_eq!(found.providers, ["openai", "azure", "anthropic", "mistral"], "{:?}", found.notes);
-    let shipped = Shipped { facts: FACTS, packs: PACKS };
+    let shipped = Shipped { facts: FACTS, packs: PACKS, optional: &[] };
     let checked = config::check(Text { file: Path::new("environment"), text: &found.text }, shipped, &around)
         .unwrap_or_else(|problems| panic!("{problems}\n{}", found.text));
     let asked = |name: &str| checked.models.iter().find(|model| model.name.as_str() == name);

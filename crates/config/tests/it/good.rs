@@ -183,3 +183,35 @@ fn what_should_be_known_is_noted() {
     insta::assert_snapshot!(checked.notes);
     assert!(!format!("{checked:?}").contains("canary"), "Debug shows a secret");
 }
+
+#[test]
+fn an_optional_pack_is_in_force_only_where_it_is_named_or_in_the_operators_folder() {
+    let base = "[[deployment]]\nprovider = \"openai\"\nmodel = \"gpt-5.4\"\n[[key]]\nid = \"me\"\nsecret = { env = \"GATEWAY_KEY\" }\n";
+    let packs = |head: &str| -> Vec<String> {
+        let checked = check(&format!("{head}\n{base}")).unwrap_or_else(|problems| panic!("{problems}"));
+        checked.terms.packs().iter().map(|pack| pack.id.to_string()).collect()
+    };
+    let named = |mode: &str| format!("[[terms.pack]]\nid = \"us-only\"\nmode = \"{mode}\"\n");
+    let usual = ["microsoft-openai", "eu-residency"];
+    assert_eq!(packs(""), usual);
+    assert_eq!(packs(&named("off")), usual);
+    assert_eq!(packs(&named("enforce")), ["microsoft-openai", "eu-residency", "us-only"]);
+    assert_eq!(packs("[terms]\ndir = \"own-terms\"\n"), ["us-only", "microsoft-openai", "eu-residency"]);
+}
+
+#[test]
+fn an_overlay_of_the_user_beats_more_specific_rows_of_the_shipped_book() {
+    use placement::{Attribute, DeploymentSpec};
+    let text = "facts = [\"lab-facts.toml\"]\n[[deployment]]\nprovider = \"openai\"\nmodel = \"gpt-5.4\"\n[[key]]\nid = \"me\"\nsecret = { env = \"GATEWAY_KEY\" }\n";
+    let checked = check(text).unwrap_or_else(|problems| panic!("{problems}"));
+    let own = &checked.deployments[0];
+    let spec = DeploymentSpec {
+        id: own.id.clone(),
+        provider: "openai".into(),
+        model: own.model.clone(),
+        stated: own.stated.clone(),
+    };
+    let now = "2026-11-21T12:00:00Z".parse().unwrap();
+    let fact = checked.facts.describe(&spec).at(Attribute::Retention, now);
+    assert_eq!((fact.value.as_word(), &*fact.source), ("zero", "contract 4711"));
+}

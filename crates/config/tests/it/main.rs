@@ -8,9 +8,12 @@
     reason = "tests may fail"
 )]
 
+mod beside;
 mod broken;
+mod class;
 mod environment;
 mod good;
+mod levels;
 mod schema;
 
 use config::{Checked, Imagined, Problems, Shipped, Text};
@@ -22,6 +25,7 @@ const PACKS: &[(&str, &str)] = &[
     ("microsoft-openai", include_str!("../../../../terms/microsoft-openai.toml")),
     ("eu-residency", include_str!("../../../../terms/eu-residency.toml")),
 ];
+const OPTIONAL: &[(&str, &str)] = &[("us-only", include_str!("../../../../terms/us-only.toml"))];
 
 /// Variables and files that the tests' configurations may name.
 fn around() -> Imagined {
@@ -42,6 +46,11 @@ fn around() -> Imagined {
         ("etc/not.pem", "no block in here"),
         ("etc/terms/acme-bank.toml", include_str!("../../../../terms/acme-bank.toml")),
         ("etc/terms/README.md", "not a pack"),
+        ("etc/own-terms/us-only.toml", include_str!("../../../../terms/us-only.toml")),
+        (
+            "etc/lab-facts.toml",
+            "as_of = 2026-11-01\n[[fact]]\nof = { provider = \"openai\" }\nsays = { retention = \"zero\" }\nbasis = \"declared-by-contract\"\nsource = \"contract 4711\"\nconfidence = \"stated\"\n",
+        ),
         ("etc/broken-terms/house.toml", "[pack]\nid = \"house\"\ntitel = \"Ours\"\n"),
         (
             "etc/own-facts.toml",
@@ -54,7 +63,7 @@ fn around() -> Imagined {
 }
 
 fn check(text: &str) -> Result<Checked, Problems> {
-    let shipped = Shipped { facts: FACTS, packs: PACKS };
+    let shipped = Shipped { facts: FACTS, packs: PACKS, optional: OPTIONAL };
     config::check(Text { file: Path::new("etc/cabotage.toml"), text }, shipped, &around())
 }
 

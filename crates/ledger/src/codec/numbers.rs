@@ -2,7 +2,7 @@
 //! until it has one; the way back is a search over the same match, so the two cannot disagree.
 
 use domain::{
-    Code, UsageSource,
+    CallClass, Certainty, Code, Link, UsageSource,
     record::{CostBasis, Outcome, ServedBy},
 };
 
@@ -38,10 +38,19 @@ pub(super) const fn of_code(code: Code) -> u8 {
         Code::Overloaded => 27,
         Code::JournalUnavailable => 28,
         Code::UpstreamTimeout => 29,
+        Code::PreviousResponseNotFound => 30,
+        Code::ResponseNotFound => 31,
+        Code::ConversationNotFound => 32,
+        Code::ItemNotFound => 33,
+        Code::ResponseInProgress => 34,
+        Code::ConversationLocked => 35,
+        Code::ItemTooLarge => 36,
+        Code::NothingToCompact => 37,
+        Code::StateUnavailable => 38,
     }
 }
 
-const CODES: [Code; 29] = [
+const CODES: [Code; 38] = [
     Code::InvalidJson,
     Code::InvalidRequest,
     Code::UnsupportedParameter,
@@ -71,6 +80,15 @@ const CODES: [Code; 29] = [
     Code::Overloaded,
     Code::JournalUnavailable,
     Code::UpstreamTimeout,
+    Code::PreviousResponseNotFound,
+    Code::ResponseNotFound,
+    Code::ConversationNotFound,
+    Code::ItemNotFound,
+    Code::ResponseInProgress,
+    Code::ConversationLocked,
+    Code::ItemTooLarge,
+    Code::NothingToCompact,
+    Code::StateUnavailable,
 ];
 
 /// The code of a number. One that a newer binary wrote reads as `Internal`: the record stays, the detail is lost.
@@ -168,6 +186,60 @@ pub(super) const fn to_source(number: u64) -> UsageSource {
     }
 }
 
+pub(super) const fn of_class(class: CallClass) -> u8 {
+    match class {
+        CallClass::Stateless => 0,
+        CallClass::Stateful => 1,
+        CallClass::Hybrid => 2,
+    }
+}
+
+/// The class of a number; one that we do not know reads as the weakest claim.
+pub(super) const fn to_class(number: u64) -> CallClass {
+    match number {
+        1 => CallClass::Stateful,
+        2 => CallClass::Hybrid,
+        _ => CallClass::Stateless,
+    }
+}
+
+/// Certain is the usual and is not written.
+pub(super) const fn of_certainty(certainty: Certainty) -> u8 {
+    match certainty {
+        Certainty::Certain => 0,
+        Certainty::Likely => 1,
+        Certainty::Possible => 2,
+    }
+}
+
+/// The certainty of a number; one that we do not know reads as the lowest.
+pub(super) const fn to_certainty(number: u64) -> Certainty {
+    match number {
+        0 => Certainty::Certain,
+        1 => Certainty::Likely,
+        _ => Certainty::Possible,
+    }
+}
+
+pub(super) const fn of_link(link: Link) -> u8 {
+    match link {
+        Link::Unseen => 0,
+        Link::First => 1,
+        Link::Second => 2,
+        Link::Further => 3,
+    }
+}
+
+/// The link of a number; one that we do not know reads as not looked for.
+pub(super) const fn to_link(number: u64) -> Link {
+    match number {
+        1 => Link::First,
+        2 => Link::Second,
+        3 => Link::Further,
+        _ => Link::Unseen,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,7 +251,7 @@ mod tests {
         }
         let mut numbers: Vec<u8> = CODES.into_iter().map(of_code).collect();
         numbers.dedup();
-        assert_eq!(numbers, (1..=29).collect::<Vec<u8>>());
+        assert_eq!(numbers, (1..=38).collect::<Vec<u8>>());
         assert_eq!(to_code(200), Code::Internal);
         for number in 1..=5 {
             let outcome = to_outcome(number, Some(Code::UpstreamTls));

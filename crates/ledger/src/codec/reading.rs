@@ -2,7 +2,8 @@
 
 use super::{VERSION, field, kind, numbers};
 use domain::{
-    CallId, DecisionId, Usage,
+    Agent, CallId, Classed, ConversationRef, DecisionId, Signs, Usage,
+    class::Turn,
     money::PicoDollars,
     record::{AttemptRecord, DecisionRecord, NoticeRecord, OutcomeRecord, Record, RefusalRecord},
 };
@@ -54,6 +55,7 @@ struct Fields<'b> {
     decision: Option<u64>,
     stream: bool,
     request_bytes: u64,
+    waived: &'b str,
     code: u64,
     last: bool,
     outcome: u64,
@@ -68,6 +70,7 @@ struct Fields<'b> {
     first_content_us: u64,
     total_us: u64,
     released_bytes: u64,
+    class: Classed,
     body: &'b str,
     kind: &'b str,
     text: &'b str,
@@ -106,6 +109,7 @@ impl<'b> Fields<'b> {
             field::DECISION => self.decision = Some(decoder.u64()?),
             field::STREAM => self.stream = decoder.bool()?,
             field::REQUEST_BYTES => self.request_bytes = decoder.u64()?,
+            field::WAIVED => self.waived = decoder.str()?,
             field::CODE => self.code = decoder.u64()?,
             field::LAST => self.last = decoder.bool()?,
             field::OUTCOME => self.outcome = decoder.u64()?,
@@ -120,6 +124,7 @@ impl<'b> Fields<'b> {
             field::FIRST_CONTENT_US => self.first_content_us = decoder.u64()?,
             field::TOTAL_US => self.total_us = decoder.u64()?,
             field::RELEASED_BYTES => self.released_bytes = decoder.u64()?,
+            field::CLASS => self.class = read_class(decoder)?,
             field::BODY => self.body = decoder.str()?,
             field::KIND => self.kind = decoder.str()?,
             field::TEXT => self.text = decoder.str()?,
@@ -145,6 +150,7 @@ impl<'b> Fields<'b> {
                 decision: DecisionId(self.decision.unwrap_or_default()),
                 stream: self.stream,
                 request_bytes: self.request_bytes,
+                waived: self.waived.into(),
             })),
             kind::OUTCOME => self.into_outcome(),
             kind::REFUSAL => Ok(Record::Refusal(RefusalRecord {
@@ -184,8 +190,37 @@ impl<'b> Fields<'b> {
             first_content_us: self.first_content_us,
             total_us: self.total_us,
             released_bytes: self.released_bytes,
+            class: self.class,
         }))
     }
+}
+
+fn read_class(decoder: &mut Decoder<'_>) -> Result<Classed, DecodeError> {
+    let mut class = Classed::default();
+    let (mut conversation, mut turn) = (None, 0);
+    let count =
+        decoder.map()?.ok_or_else(|| minicbor::decode::Error::message("a map of indefinite length"))?;
+    for _ in 0..count {
+        let key = decoder.u64()?;
+        if decoder.datatype().is_ok_and(is_not_unsigned) {
+            decoder.skip()?;
+            continue;
+        }
+        let value = decoder.u64()?;
+        let small = u32::try_from(value).unwrap_or(u32::MAX);
+        match u8::try_from(key) {
+            Ok(field::CALL_CLASS) => class.class = numbers::to_class(value),
+            Ok(field::SIGNS) => class.signs = Signs::from_bits(small),
+            Ok(field::CERTAINTY) => class.certainty = numbers::to_certainty(value),
+            Ok(field::AGENT) => class.agent = u8::try_from(value).ok().and_then(Agent::by_number),
+            Ok(field::LINK) => class.link = numbers::to_link(value),
+            Ok(field::CONVERSATION) => conversation = Some(ConversationRef(value)),
+            Ok(field::TURN) => turn = small,
+            _ => {}
+        }
+    }
+    class.turn = conversation.map(|conversation| Turn { conversation, turn });
+    Ok(class)
 }
 
 fn read_usage(decoder: &mut Decoder<'_>) -> Result<Usage, DecodeError> {

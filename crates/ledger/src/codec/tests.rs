@@ -1,6 +1,8 @@
 use super::*;
 use domain::{
-    CallId, Code, DecisionId, Usage, UsageSource,
+    Agent, CallClass, CallId, Certainty, Classed, Code, ConversationRef, DecisionId, Link, Signs, Usage,
+    UsageSource,
+    class::Turn,
     money::PicoDollars,
     record::{
         AttemptRecord, CostBasis, DecisionRecord, NoticeRecord, Outcome, OutcomeRecord, Record,
@@ -27,6 +29,20 @@ fn attempt() -> AttemptRecord {
         decision: DecisionId(7),
         stream: true,
         request_bytes: 900,
+        waived: "".into(),
+    }
+}
+
+/// Every field of a classification, from numbers.
+fn classed(conversation: u64, bits: u32, n: u64) -> Classed {
+    Classed {
+        class: CallClass::ALL[(n % 3) as usize],
+        signs: Signs::from_bits(bits),
+        certainty: [Certainty::Possible, Certainty::Likely, Certainty::Certain][(n % 3) as usize],
+        agent: Agent::by_number((n % 11) as u8),
+        link: [Link::Unseen, Link::First, Link::Second, Link::Further][(n % 4) as usize],
+        turn: (!n.is_multiple_of(4))
+            .then_some(Turn { conversation: ConversationRef(conversation), turn: n as u32 }),
     }
 }
 
@@ -48,6 +64,7 @@ fn outcome() -> OutcomeRecord {
         first_content_us: 120_000,
         total_us: 500_000,
         released_bytes: 77,
+        class: classed(1, 0b1001_0000_0000_0001, 3),
     }
 }
 
@@ -100,6 +117,7 @@ fn the_longest_record_is_within_the_bound() {
         decision: DecisionId(u64::MAX),
         stream: true,
         request_bytes: u64::MAX,
+        waived: long.as_str().into(),
     };
     let most = u64::MAX;
     let outcome = OutcomeRecord {
@@ -129,6 +147,7 @@ fn the_longest_record_is_within_the_bound() {
         first_content_us: most,
         total_us: most,
         released_bytes: most,
+        class: classed(most, u32::MAX, most),
     };
     let refusal = RefusalRecord {
         call: attempt.call,
@@ -188,6 +207,7 @@ fn any_record() -> impl Strategy<Value = Record> {
                 decision: DecisionId(n),
                 stream: n % 2 == 0,
                 request_bytes: n,
+                waived: a.as_str().into(),
             })
         });
     let outcome = (any_usage(), any::<Option<u64>>(), 1u64..6, 1u64..30, any_text(64), any::<[u64; 3]>())
@@ -209,6 +229,7 @@ fn any_record() -> impl Strategy<Value = Record> {
                 first_content_us: n[1],
                 total_us: n[2],
                 released_bytes: n[1],
+                class: classed(n[0], n[1] as u32, n[2]),
             })
         });
     let refusal = (any::<u128>(), any_text(64), any::<Option<u64>>(), 1u64..30).prop_map(

@@ -2,7 +2,7 @@
 
 use super::{VERSION, bound, field, kind, numbers};
 use domain::{
-    CallId, Usage,
+    CallId, Classed, Usage,
     record::{AttemptRecord, DecisionRecord, NoticeRecord, OutcomeRecord, Record, RefusalRecord},
 };
 use minicbor::Encoder;
@@ -54,6 +54,7 @@ fn write_attempt(attempt: &AttemptRecord, out: &mut Vec<u8>) -> Written {
     map.number(field::DECISION, attempt.decision.0)?;
     map.flag(field::STREAM, attempt.stream)?;
     map.number(field::REQUEST_BYTES, attempt.request_bytes)?;
+    map.text(field::WAIVED, &attempt.waived, bound::WAIVED)?;
     map.close();
     Ok(())
 }
@@ -81,6 +82,25 @@ fn write_outcome(outcome: &OutcomeRecord, out: &mut Vec<u8>) -> Written {
     map.number(field::FIRST_CONTENT_US, outcome.first_content_us)?;
     map.number(field::TOTAL_US, outcome.total_us)?;
     map.number(field::RELEASED_BYTES, outcome.released_bytes)?;
+    write_class(&outcome.class, &mut map)?;
+    map.close();
+    Ok(())
+}
+
+fn write_class(class: &Classed, outer: &mut Map<'_>) -> Written {
+    if *class == Classed::default() {
+        return Ok(());
+    }
+    let mut map = outer.nested(field::CLASS)?;
+    map.number(field::CALL_CLASS, numbers::of_class(class.class).into())?;
+    map.number(field::SIGNS, class.signs.bits().into())?;
+    map.number(field::CERTAINTY, numbers::of_certainty(class.certainty).into())?;
+    map.number(field::AGENT, class.agent.map_or(0, |agent| agent.number().into()))?;
+    map.number(field::LINK, numbers::of_link(class.link).into())?;
+    if let Some(turn) = class.turn {
+        map.always(field::CONVERSATION, turn.conversation.0)?;
+        map.number(field::TURN, turn.turn.into())?;
+    }
     map.close();
     Ok(())
 }

@@ -4,7 +4,7 @@
 use super::{RuleLine, rule_lines};
 use crate::{
     attribute::{Attribute, UNKNOWN, Value},
-    classify::CallClass,
+    classify::{CallClass, Keeper},
     decision::PlaceInput,
     facts::{Basis, Confidence, DatedFact, DeploymentFacts, Fact},
     permission::{Action, DeploymentIndex, Permission},
@@ -44,6 +44,8 @@ pub struct Split {
     pub says: String,
     /// The runtime: where state is kept.
     pub state: Hop,
+    /// Where the conversation is kept, and what the inner calls keep of it.
+    pub state_lives: String,
     /// Each place where an inner call could run.
     pub inner: Vec<Hop>,
 }
@@ -65,6 +67,10 @@ pub struct Hop {
     pub hosts: String,
     /// Who bills it.
     pub bills: String,
+    /// Who keeps the conversation: `provider` at the runtime's hop, `nobody` where a self-contained call runs.
+    pub keeps: Keeper,
+    /// In which jurisdictions state may be kept there.
+    pub kept_in: String,
     /// Who can log it, and for how long it keeps content.
     pub logs: String,
     /// Why it cannot be used although it may be; `None` where it can.
@@ -104,7 +110,17 @@ pub(super) fn split(input: &PlaceInput<'_>, host: &Host) -> Split {
             format!("The runtime may sit on {}; each inner call may run only at: {only}.", state.cloud);
         (SplitVerdict::Split, says)
     };
-    Split { verdict, says, state, inner }
+    let state_lives = format!(
+        "State lives with {} on {} (may be kept in: {}); an inner call carries its whole context and {}.",
+        state.hosts,
+        state.cloud,
+        state.kept_in,
+        match question.call_class {
+            CallClass::Hybrid => "names what the provider holds, so it can run only there",
+            _ => "leaves no state behind",
+        },
+    );
+    Split { verdict, says, state, state_lives, inner }
 }
 
 fn state_hop(input: &PlaceInput<'_>, question: &Question<'_>, host: &Host) -> Hop {
@@ -128,7 +144,11 @@ fn state_hop(input: &PlaceInput<'_>, question: &Question<'_>, host: &Host) -> Ho
     hop("state", name, &facts, &permission, question, None)
 }
 
-fn inner_hop(input: &PlaceInput<'_>, question: &Question<'_>, deployment: DeploymentIndex) -> Option<Hop> {
+pub(super) fn inner_hop(
+    input: &PlaceInput<'_>,
+    question: &Question<'_>,
+    deployment: DeploymentIndex,
+) -> Option<Hop> {
     let facts = input.placement.fleet().deployment(deployment)?;
     let inner = Question { call_class: CallClass::Stateless, ..*question };
     let permission = (input.lookup)(input.placement.key(&inner, Action::Infer, deployment));
@@ -158,6 +178,8 @@ fn hop(
         cloud_basis: cloud.basis,
         hosts: word(Attribute::Operator),
         bills: word(Attribute::Seller),
+        keeps: if what == "state" { Keeper::Provider } else { Keeper::Nobody },
+        kept_in: word(Attribute::StateJurisdictions),
         logs: format!("{} (retention: {})", word(Attribute::Operator), word(Attribute::Retention)),
         cannot,
         rules: rule_lines(&permission.refused),

@@ -4,6 +4,7 @@
 //! [`explain`] makes the data (serialised for `--json`), [`render_text`] the columns for a terminal.
 
 mod hops;
+mod kept;
 mod text;
 
 use crate::{
@@ -13,14 +14,15 @@ use crate::{
     instant,
     permission::{Finding, Mode},
     standing::{Live, Outcome, Seat},
-    terms::{Binds, RuleInfo},
+    terms::{Binds, RuleInfo, Waiver},
 };
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use std::{collections::BTreeMap, sync::Arc};
 
 pub use hops::{Hop, Host, Split, SplitVerdict};
-pub use text::{WIDTH, render_text};
+pub use kept::{KeptAt, KeptHere, StoreLine, kept_here};
+pub use text::{WIDTH, cut, render_text, wrap};
 
 /// Where a call would run, and why nowhere else.
 #[derive(Clone, Debug, Serialize)]
@@ -53,9 +55,18 @@ pub struct Explanation {
     pub withheld: Vec<String>,
     /// Terms that refuse nothing and should be known.
     pub notices: Vec<RuleLine>,
+    /// What the workload is like, by its calls so far, and the operator's word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<crate::classify::ProfileReport>,
+    /// Where a call that names something of a provider can run, for such a call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
     /// The split verdict of a stateful runtime, where it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub split: Option<Split>,
+    /// Where a turn's state would lie, for a stateful call that this gateway keeps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept: Option<KeptHere>,
 }
 
 /// One candidate.
@@ -85,6 +96,9 @@ pub struct Line {
     pub warned: Vec<RuleLine>,
     /// Rules in `observe` that would refuse it.
     pub observed: Vec<RuleLine>,
+    /// Rules that a waiver lifts here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub waived: Vec<WaivedLine>,
     /// Every placement fact with what it rests on.
     pub facts: BTreeMap<&'static str, FactLine>,
 }
@@ -116,6 +130,15 @@ pub struct FactLine {
     pub as_of: Arc<str>,
     /// How sure it is.
     pub confidence: Confidence,
+}
+
+/// A rule that would speak, were it not for a waiver.
+#[derive(Clone, Debug, Serialize)]
+pub struct WaivedLine {
+    /// The rule.
+    pub rule: RuleLine,
+    /// The waiver: who asked, who granted, why, until when. `None` where the workload's name is not known here.
+    pub waiver: Option<Waiver>,
 }
 
 /// A rule with its mode at the instant.
@@ -166,7 +189,7 @@ pub fn explain(input: &PlaceInput<'_>, workload: &str, host: Option<&Host>) -> E
     let placement = input.placement;
     let question = &input.question;
     let standing = &decision.standing;
-    let line = |seat: &Seat| line(input, seat);
+    let line = |seat: &Seat| line(input, seat, workload);
     let ranked = decision.seats().map(line);
     let unused = (0_u16..)
         .zip(&standing.permitted)
@@ -187,11 +210,14 @@ pub fn explain(input: &PlaceInput<'_>, workload: &str, host: Option<&Host>) -> E
         refused: standing.refused.iter().map(line).collect(),
         withheld: withheld(&decision),
         notices: notices(&decision),
+        profile: None,
+        held: None,
         split: host.map(|host| hops::split(input, host)),
+        kept: None,
     }
 }
 
-fn line(input: &PlaceInput<'_>, seat: &Seat) -> Line {
+fn line(input: &PlaceInput<'_>, seat: &Seat, workload: &str) -> Line {
     let now = input.question.now;
     let facts = facts_of(input, seat, now);
     let value = |attribute: Attribute| {
@@ -222,6 +248,7 @@ fn line(input: &PlaceInput<'_>, seat: &Seat) -> Line {
         rules: rule_lines(&seat.permission.refused),
         warned: rule_lines(&seat.permission.warnings),
         observed: rule_lines(&seat.permission.observed),
+        waived: waived(input, seat, workload),
         facts,
     }
 }
@@ -239,6 +266,12 @@ fn facts_of(input: &PlaceInput<'_>, seat: &Seat, now: Timestamp) -> BTreeMap<&'s
 
 fn rule_lines(findings: &[Finding]) -> Vec<RuleLine> {
     findings.iter().map(|finding| RuleLine { rule: Arc::clone(&finding.rule), mode: finding.mode }).collect()
+}
+
+fn waived(input: &PlaceInput<'_>, seat: &Seat, workload: &str) -> Vec<WaivedLine> {
+    let waiver = |id: &str| input.placement.terms().waiver(id, workload, input.question.now).cloned();
+    let lines = rule_lines(&seat.permission.waived).into_iter();
+    lines.map(|rule| WaivedLine { waiver: waiver(&rule.rule.id), rule }).collect()
 }
 
 fn withheld(decision: &Decision) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! An explanation as plain columns for a terminal, no line wider than [`WIDTH`].
 
-use super::{Explanation, Line, RuleLine, Split};
-use crate::standing::Outcome;
+use super::{Explanation, Line, RuleLine, Split, WaivedLine, kept};
+use crate::{instant, standing::Outcome};
 use std::fmt::Write as _;
 
 /// Widest line, in characters.
@@ -14,6 +14,7 @@ const CELL: usize = 26;
 pub fn render_text(explanation: &Explanation) -> String {
     let mut out = String::new();
     head(&mut out, explanation);
+    class(&mut out, explanation);
     if !explanation.permitted.is_empty() {
         out.push_str("\nMAY run at, best first\n");
         table(&mut out, &explanation.permitted);
@@ -43,6 +44,13 @@ pub fn render_text(explanation: &Explanation) -> String {
             hit.iter().for_each(|line| wrap(&mut out, "  ", line));
         }
     }
+    let lines = explanation.permitted.iter().chain(&explanation.refused);
+    let waived: Vec<String> =
+        lines.flat_map(|line| line.waived.iter().map(|waived| waived_text(line, waived))).collect();
+    if !waived.is_empty() {
+        out.push_str("\nWAIVED: would be refused, were it not for a waiver\n");
+        waived.iter().for_each(|line| wrap(&mut out, "  ", line));
+    }
     if !explanation.notices.is_empty() {
         out.push_str("\nKNOW THAT\n");
         for notice in &explanation.notices {
@@ -52,7 +60,25 @@ pub fn render_text(explanation: &Explanation) -> String {
     if let Some(split) = &explanation.split {
         hops(&mut out, split);
     }
+    if let Some(kept) = &explanation.kept {
+        kept::render(&mut out, kept);
+    }
     out
+}
+
+fn waived_text(line: &Line, waived: &WaivedLine) -> String {
+    let rule = &waived.rule.rule.id;
+    match &waived.waiver {
+        Some(waiver) => format!(
+            "{}: {rule}, until {} (asked by {}, granted by {}: {})",
+            line.deployment,
+            instant::for_people(waiver.until),
+            waiver.requester,
+            waiver.approver,
+            waiver.reason,
+        ),
+        None => format!("{}: {rule}", line.deployment),
+    }
 }
 
 fn head(out: &mut String, explanation: &Explanation) {
@@ -87,6 +113,35 @@ fn head(out: &mut String, explanation: &Explanation) {
     wrap(out, "", &format!("decision {} · terms {terms} · holds until {until}", explanation.decision));
 }
 
+/// Who keeps state: the class that was judged, what the workload is like, and the operator's word.
+fn class(out: &mut String, explanation: &Explanation) {
+    if let Some(held) = &explanation.held {
+        wrap(out, "  ", held);
+    }
+    let Some(profile) = &explanation.profile else { return };
+    if let Some(own) = &profile.by_operator {
+        let line = format!("judged as {} by the operator's word: {}", own.class.name(), own.reason);
+        wrap(out, "  ", &line);
+    }
+    if profile.calls == 0 {
+        return;
+    }
+    let line = format!(
+        "workload {} is {} ({}; {} calls, {} conversations)",
+        explanation.workload,
+        profile.says,
+        profile.certainty.name(),
+        profile.calls,
+        profile.conversations
+    );
+    wrap(out, "  ", &line);
+    if !profile.agents.is_empty() {
+        let agents: Vec<String> =
+            profile.agents.iter().map(|one| format!("{} ({} calls)", one.agent.title(), one.calls)).collect();
+        wrap(out, "  ", &format!("agents: {}", agents.join(", ")));
+    }
+}
+
 fn table(out: &mut String, lines: &[Line]) {
     let mut rows =
         vec![["deployment", "cloud", "region", "seller", "operator", "may", "can"].map(str::to_owned)];
@@ -114,7 +169,7 @@ fn table(out: &mut String, lines: &[Line]) {
 }
 
 /// Pads every column to its widest cell; the last takes what is left of the line.
-fn columns<const N: usize>(out: &mut String, rows: &[[String; N]]) {
+pub(super) fn columns<const N: usize>(out: &mut String, rows: &[[String; N]]) {
     let mut widths = [0_usize; N];
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -158,6 +213,7 @@ fn rules(out: &mut String, lines: &[Line]) {
 fn hops(out: &mut String, split: &Split) {
     out.push_str("\nSTATEFUL RUNTIME, hop by hop\n");
     wrap(out, "  ", &split.says);
+    wrap(out, "  ", &split.state_lives);
     let mut rows = vec![["hop", "place", "cloud", "hosts", "bills", "may", "logs"].map(str::to_owned)];
     for (number, hop) in (1..).zip(std::iter::once(&split.state).chain(&split.inner)) {
         let number = if number == 1 { "1 state" } else { "2 inference" };
@@ -183,7 +239,8 @@ fn hops(out: &mut String, split: &Split) {
 }
 
 /// The first `width` characters, the last of them `…` where something was cut.
-fn cut(text: &str, width: usize) -> String {
+#[must_use]
+pub fn cut(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
     }
@@ -192,8 +249,9 @@ fn cut(text: &str, width: usize) -> String {
     kept
 }
 
-/// Breaks a text at spaces so that no line is wider than [`WIDTH`]; a longer word is cut into pieces.
-fn wrap(out: &mut String, indent: &str, text: &str) {
+/// Breaks a text at spaces so that no line is wider than [`WIDTH`]; a longer word is cut into pieces, but for an
+/// address: whoever copies it needs it whole.
+pub fn wrap(out: &mut String, indent: &str, text: &str) {
     let room = WIDTH - indent.chars().count();
     let mut line = String::new();
     let mut used = 0;
@@ -204,7 +262,8 @@ fn wrap(out: &mut String, indent: &str, text: &str) {
         }
     };
     for word in text.split_whitespace() {
-        for piece in word.chars().collect::<Vec<_>>().chunks(room) {
+        let room_of_piece = if word.contains("://") { usize::MAX } else { room };
+        for piece in word.chars().collect::<Vec<_>>().chunks(room_of_piece) {
             let piece: String = piece.iter().collect();
             let length = piece.chars().count();
             if used > 0 && used + 1 + length > room {

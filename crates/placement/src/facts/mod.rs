@@ -4,6 +4,10 @@
 //! day it was looked up and a confidence. Facts are dated rows. What nobody stated is the value `unknown`.
 
 mod book;
+mod compare;
+mod gathered;
+mod shown;
+mod stale;
 
 use crate::attribute::{Attribute, Value};
 use domain::{DeploymentId, ModelName};
@@ -11,7 +15,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use std::{collections::BTreeMap, sync::Arc};
 
-pub use book::FactBook;
+pub use book::{BookRow, FactBook};
+pub use compare::{Difference, RowChange, Stretch, Turn, compare_books, compare_dates, compare_rows, turns};
+pub use shown::{FactShown, HostShown, Shadowed, hosts, show};
+pub use stale::{Coming, Limits as StaleLimits, RowNoted, Staleness, stale};
 
 /// What a fact rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -271,6 +278,12 @@ impl DeploymentFacts {
         self.find(attribute, now).map_or_else(|| Value::unknown(attribute), |fact| fact.value.clone())
     }
 
+    /// The same facts under another name.
+    #[must_use]
+    pub fn named(&self, id: &DeploymentId) -> Self {
+        Self { id: id.clone(), rows: self.rows.clone() }
+    }
+
     /// Whether it is offered at `now`.
     #[must_use]
     pub fn availability(&self, now: Timestamp) -> Availability {
@@ -289,7 +302,13 @@ impl DeploymentFacts {
         rows.iter().flat_map(|row| [row.from, row.until]).flatten().filter(|date| *date > now).min()
     }
 
+    /// The row that holds at `now`, with its dates.
+    #[must_use]
+    pub fn dated(&self, attribute: Attribute, now: Timestamp) -> Option<&DatedFact> {
+        self.rows.get(&attribute)?.iter().find(|row| row.holds(now))
+    }
+
     fn find(&self, attribute: Attribute, now: Timestamp) -> Option<&Fact> {
-        self.rows.get(&attribute)?.iter().find(|row| row.holds(now)).map(|row| &row.fact)
+        self.dated(attribute, now).map(|row| &row.fact)
     }
 }

@@ -14,13 +14,13 @@ use crate::{
 use cedar_policy::{Policy, PolicyId};
 use std::{fmt::Write as _, sync::Arc};
 
-/// The policy of a row.
-pub(crate) fn policy(row: &Row, info: &RuleInfo) -> Result<Policy, String> {
-    Policy::parse(Some(PolicyId::new(&row.id)), text(row, info)).map_err(|error| error.to_string())
+/// The policy of a row under this id, with the clauses of its waivers.
+pub(crate) fn policy(id: &str, row: &Row, info: &RuleInfo, waived: &str) -> Result<Policy, String> {
+    Policy::parse(Some(PolicyId::new(id)), text(row, info, waived)).map_err(|error| error.to_string())
 }
 
 /// The policy's text.
-fn text(row: &Row, info: &RuleInfo) -> String {
+fn text(row: &Row, info: &RuleInfo, waived: &str) -> String {
     let mut out = String::new();
     for (name, value) in [
         ("id", &info.id),
@@ -34,16 +34,16 @@ fn text(row: &Row, info: &RuleInfo) -> String {
     let actions: Vec<String> =
         row.actions.iter().map(|action| format!(r#"Action::"{}""#, action.name())).collect();
     let _ = writeln!(out, "forbid (principal, action in [{}], resource)", actions.join(", "));
-    let mut when = Vec::new();
+    let mut when: Vec<String> = row.applies_to.iter().map(touches).collect();
+    if let Verdict::Forbidden(clauses) = &row.verdict {
+        when.extend(clauses.iter().map(touches));
+    }
+    // Dates last: Cedar reads a date's text anew each time, which costs more than all other conditions together.
     if let Some(from) = row.from {
         when.push(format!(r#"context.now >= datetime("{}")"#, instant::format(from)));
     }
     if let Some(until) = row.until {
         when.push(format!(r#"context.now < datetime("{}")"#, instant::format(until)));
-    }
-    when.extend(row.applies_to.iter().map(touches));
-    if let Verdict::Forbidden(clauses) = &row.verdict {
-        when.extend(clauses.iter().map(touches));
     }
     if !when.is_empty() {
         let _ = writeln!(out, "when {{\n  {}\n}}", when.join(" &&\n  "));
@@ -56,12 +56,13 @@ fn text(row: &Row, info: &RuleInfo) -> String {
         let all: Vec<String> = clauses.iter().map(touches).collect();
         let _ = writeln!(out, "unless {{\n  {}\n}}", all.join(" &&\n  "));
     }
+    out.push_str(waived);
     out.push(';');
     out
 }
 
 /// True where the attribute is, or has among its words, one of the clause's.
-fn touches(clause: &Clause) -> String {
+pub(super) fn touches(clause: &Clause) -> String {
     let path = clause.attribute.cedar_path();
     match clause.attribute.shape() {
         Shape::Word => one_of(clause.attribute, &clause.words),
@@ -71,7 +72,7 @@ fn touches(clause: &Clause) -> String {
 
 /// True where the attribute is one of the clause's words; of sets, where all of it is within the clause
 /// (or, of attestations, all of the clause is in it).
-fn is_within(clause: &Clause) -> String {
+pub(super) fn is_within(clause: &Clause) -> String {
     let path = clause.attribute.cedar_path();
     match clause.attribute.shape() {
         Shape::Word => one_of(clause.attribute, &clause.words),
@@ -93,13 +94,13 @@ fn one_of(attribute: Attribute, words: &[Arc<str>]) -> String {
     if any.len() == 1 { any.concat() } else { format!("({})", any.join(" || ")) }
 }
 
-fn set(words: &[Arc<str>]) -> String {
+pub(super) fn set(words: &[Arc<str>]) -> String {
     let words: Vec<String> = words.iter().map(|word| literal(word)).collect();
     format!("[{}]", words.join(", "))
 }
 
 /// A Cedar string literal. Characters outside printable ASCII are kept; controls are escaped.
-fn literal(text: &str) -> String {
+pub(crate) fn literal(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {

@@ -7,6 +7,7 @@
 use super::{Binds, Rule, RuleInfo, Terms};
 use crate::{
     attribute::{Attribute, Owner, Shape, Value},
+    fleet::Raised,
     instant,
     permission::{Action, Finding, Mode, Permission},
 };
@@ -32,13 +33,15 @@ pub struct Ask {
     pub now: Timestamp,
     /// The value of every readable attribute, by [`Attribute::index`]; `None` reads as unknown.
     pub values: Vec<Option<Value>>,
+    /// Packs that act at least so for this question, whatever they say themselves.
+    pub raised: Raised,
 }
 
 impl Ask {
     /// A question with nothing known yet.
     #[must_use]
     pub fn new(action: Action, now: Timestamp) -> Self {
-        Self { action, now, values: vec![None; Attribute::ALL.len()] }
+        Self { action, now, values: vec![None; Attribute::ALL.len()], raised: Raised::default() }
     }
 
     /// Sets what an attribute holds.
@@ -77,7 +80,12 @@ impl Terms {
             let (applying, more) = read(&Authorizer::new().is_authorized(&request, advisory, &entities));
             errors.extend(more);
             let rules = applying.ids.iter().filter_map(|id| self.rules.get(id.as_str()));
-            sort_in(&mut permission, rules, ask.now);
+            sort_in(&mut permission, rules, ask);
+            // A rule that applies without its waivers and not with them is waived.
+            let applies = |id: &str| applying.ids.iter().chain(&refusing.ids).any(|own| own == id);
+            let bare = applying.ids.iter().filter_map(|id| id.strip_prefix(UNWAIVED));
+            let waived = bare.filter(|id| !applies(id)).filter_map(|id| self.rules.get(id));
+            permission.waived = sorted(waived.map(|rule| finding(rule, ask)).collect());
         }
         let mut findings: Vec<Finding> = refusing
             .ids
@@ -93,13 +101,17 @@ impl Terms {
         permission
     }
 
-    /// The policies that can concern a question, by scope (action, family) and by mode at its instant. Made
-    /// once per scope and stretch of modes, and kept: actions, families and mode dates are finite.
+    /// The policies that can concern a question, by scope (action, family), and in force at its instant, by their
+    /// mode then. Made once per scope and stretch of time without a change, and kept: actions, families and
+    /// dates are finite.
     fn sets_for(&self, ask: &Ask, base: &Policy) -> Result<Arc<Scoped>, String> {
         let family = ask.get(Attribute::Family);
-        let dates = self.rules.values().flat_map(|rule| &rule.modes).filter_map(|mode| mode.from);
+        let dates = self.rules.values().flat_map(|rule| {
+            let modes = rule.modes.iter().filter_map(|mode| mode.from);
+            modes.chain(rule.info.from).chain(rule.info.until)
+        });
         let since = dates.filter(|date| *date <= ask.now).max();
-        let key = (ask.action, Arc::from(family.as_word()), since);
+        let key = (ask.action, Arc::from(family.as_word()), since, Arc::clone(&ask.raised));
         if let Ok(sets) = self.sets.0.lock()
             && let Some(found) = sets.get(&key)
         {
@@ -109,11 +121,16 @@ impl Terms {
         let mut advisory = vec![base.clone()];
         for rule in self.rules.values() {
             let concerned = rule.actions.contains(&ask.action)
+                && rule.info.from.is_none_or(|from| from <= ask.now)
+                && rule.info.until.is_none_or(|until| ask.now < until)
                 && (rule.families.is_empty() || rule.families.iter().any(|f| family.has(f)));
-            if concerned && rule.mode_at(ask.now) == Mode::Enforce && !rule.notice {
+            if concerned && rule.acts(ask) == Mode::Enforce && !rule.notice {
                 enforced.push(rule.policy.clone());
             } else if concerned {
                 advisory.push(rule.policy.clone());
+            }
+            if concerned {
+                advisory.extend(rule.unwaived.clone());
             }
         }
         let set =
@@ -132,12 +149,15 @@ impl Terms {
 /// At most this many pairs of policy sets are kept; beyond it they are made anew for each question.
 const MAX_SETS: usize = 4_096;
 
-/// Policy sets by action, family and the last change of any mode.
+/// Policy sets by action, family, the last change of any rule or mode, and raised packs.
 #[derive(Debug, Default)]
 pub(crate) struct Sets(Mutex<HashMap<Scope, Arc<Scoped>>>);
 
-/// Action, family, and the last change of any mode before the instant.
-type Scope = (Action, Arc<str>, Option<Timestamp>);
+/// Action, family, the last change of any rule or mode before the instant, and the packs that were raised.
+type Scope = (Action, Arc<str>, Option<Timestamp>, Raised);
+
+/// What stands before the id of a rule's policy without its waivers.
+pub(crate) const UNWAIVED: &str = "unwaived:";
 
 /// The policies of one scope, each set with the base permit.
 #[derive(Debug)]
@@ -173,12 +193,11 @@ fn read(response: &Response) -> (Said, Vec<Finding>) {
     (Said { permitted, ids }, errors)
 }
 
-fn sort_in<'a>(permission: &mut Permission, rules: impl Iterator<Item = &'a Rule>, now: Timestamp) {
+fn sort_in<'a>(permission: &mut Permission, rules: impl Iterator<Item = &'a Rule>, ask: &Ask) {
     let (mut warnings, mut observed, mut notices) = (Vec::new(), Vec::new(), Vec::new());
     for rule in rules {
-        let mode = rule.mode_at(now);
-        let finding = Finding { rule: Arc::clone(&rule.info), mode };
-        match (rule.notice, mode) {
+        let finding = finding(rule, ask);
+        match (rule.notice, finding.mode) {
             (true, _) => notices.push(finding),
             (false, Mode::Warn) => warnings.push(finding),
             (false, _) => observed.push(finding),
@@ -187,6 +206,10 @@ fn sort_in<'a>(permission: &mut Permission, rules: impl Iterator<Item = &'a Rule
     permission.warnings = sorted(warnings);
     permission.observed = sorted(observed);
     permission.notices = sorted(notices);
+}
+
+fn finding(rule: &Rule, ask: &Ask) -> Finding {
+    Finding { rule: Arc::clone(&rule.info), mode: rule.acts(ask) }
 }
 
 fn sorted(mut findings: Vec<Finding>) -> Box<[Finding]> {
@@ -228,7 +251,7 @@ fn synthetic(id: &str, says: &str) -> Finding {
     }
 }
 
-fn cedar_request(ask: &Ask, schema: &cedar_policy::Schema) -> Result<(Request, Entities), String> {
+pub(super) fn cedar_request(ask: &Ask, schema: &cedar_policy::Schema) -> Result<(Request, Entities), String> {
     let principal = uid("Workload", "w")?;
     let resource = uid("Deployment", "d")?;
     let action = uid("Action", ask.action.name())?;
@@ -285,6 +308,7 @@ mod tests {
             families: Vec::new(),
             modes: vec![DatedMode { mode, from: None }],
             notice: false,
+            unwaived: None,
             policy: Policy::parse(Some(cedar_policy::PolicyId::new(id)), policy).unwrap(),
         };
         terms.rules.insert(id.into(), rule);

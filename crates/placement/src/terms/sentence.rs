@@ -1,14 +1,15 @@
 //! One plain sentence per row: who, what, where, from when to when, except whom, by which source.
+//!
+//! Dates are told by their last instant and with their zone: a sheet's `until` is exclusive, which readers of
+//! contracts do not expect. The words of attributes and values stand in [`super::wording`].
 
 use super::{
     RuleInfo,
     sheet::{Clause, Pack, Row, Verdict},
+    wording,
 };
-use crate::{
-    attribute::{Attribute, Owner, Shape},
-    instant,
-    permission::Action,
-};
+use crate::attribute::{Attribute, Owner};
+use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
 
 /// What people see of a row.
@@ -29,131 +30,135 @@ pub(crate) fn rule_info(pack: &Pack, row: &Row) -> RuleInfo {
     }
 }
 
+/// The sentence of a rule with the source that it rests on.
+#[must_use]
+pub fn with_source(rule: &RuleInfo) -> String {
+    let says = rule.says.trim_end().trim_end_matches('.');
+    if rule.clause.is_empty() {
+        format!("{says}, by {}.", rule.source)
+    } else {
+        format!("{says}, by “{}” ({}).", rule.clause, rule.source)
+    }
+}
+
+/// From when to when, with the last instant that belongs to it: `from 27 February 2026, 00:00:00 UTC, to 26 April
+/// 2026, 23:59:59 UTC`.
+#[must_use]
+pub fn period(from: Option<Timestamp>, until: Option<Timestamp>) -> String {
+    match (from, until) {
+        (None, None) => "at all times".to_owned(),
+        (Some(from), None) => format!("from {}, without end", moment(from)),
+        (None, Some(until)) => format!("to {}", moment(last(until))),
+        (Some(from), Some(until)) => format!("from {}, to {}", moment(from), moment(last(until))),
+    }
+}
+
+/// An instant as a contract writes it: `26 April 2026, 23:59:59 UTC`.
+#[must_use]
+pub fn moment(instant: Timestamp) -> String {
+    if instant.as_millisecond() % 1_000 == 0 {
+        instant.strftime("%-d %B %Y, %H:%M:%S UTC").to_string()
+    } else {
+        instant.strftime("%-d %B %Y, %H:%M:%S%.3f UTC").to_string()
+    }
+}
+
+/// The last instant before an exclusive end: the second before, or the millisecond where the end is that fine.
+#[must_use]
+pub fn last(until: Timestamp) -> Timestamp {
+    let step = if until.as_millisecond() % 1_000 == 0 { 1_000 } else { 1 };
+    until.checked_sub(SignedDuration::from_millis(step)).unwrap_or(until)
+}
+
 /// The sentence.
 fn sentence(row: &Row) -> String {
-    let mut out = dates(row);
-    let mut subject = subject(row);
-    if out.is_empty() {
-        capitalise(&mut subject);
-    } else {
-        out.push_str(", ");
+    let mut out = period(row.from, row.until);
+    if let Some(event) = &row.until_event {
+        out.push_str(&format!(
+            " (or until the event “{}”, where an operator dates it earlier)",
+            event.replace('_', " ")
+        ));
     }
-    out.push_str(&subject);
+    out.push_str(", ");
+    out.push_str(&subject(row));
     match &row.verdict {
         Verdict::AllowedOnly(clauses) => {
-            out.push_str(&format!(" may {} only where {}", verbs(row), all(clauses, true)));
+            out.push_str(&format!(" may {} only {}", verbs(row), joined(clauses, wording::within)));
         }
         Verdict::Forbidden(clauses) => {
-            out.push_str(&format!(" may not {} where {}", verbs(row), all(clauses, false)));
+            out.push_str(&format!(" may not {} {}", verbs(row), joined(clauses, wording::place)));
         }
         Verdict::Notice => {
             let notice = row.notice.as_deref().unwrap_or("").trim_end_matches('.');
-            out.push_str(&format!(" carry a notice: {notice}"));
+            out.push_str(&format!(" carry a notice, which refuses nothing: {notice}"));
         }
     }
     if !row.except.is_empty() {
-        let exceptions: Vec<String> = row.except.iter().map(|clauses| all(clauses, false)).collect();
-        out.push_str(", except where ");
-        out.push_str(&exceptions.join(", or where "));
-    }
-    if let Some(event) = &row.until_event {
-        out.push_str(&format!("; it ends earlier where an operator dates the event `{event}`"));
+        let spared: Vec<String> = row.except.iter().map(|clauses| joined(clauses, wording::spared)).collect();
+        out.push_str(", except ");
+        out.push_str(&spared.join(", and except "));
     }
     out.push('.');
+    capitalise(&mut out);
     out
 }
 
-fn dates(row: &Row) -> String {
-    match (row.from, row.until) {
-        (None, None) => String::new(),
-        (Some(from), None) => format!("From {}", instant::for_people(from)),
-        (None, Some(until)) => format!("Until {} (exclusive)", instant::for_people(until)),
-        (Some(from), Some(until)) => {
-            format!("From {} until {} (exclusive)", instant::for_people(from), instant::for_people(until))
-        }
-    }
-}
-
-/// `stateless calls of workloads whose … to deployments whose …`.
+/// `stateless calls to OpenAI's closed models of workloads marked …`.
 fn subject(row: &Row) -> String {
     let class = row.applies_to.iter().find(|clause| clause.attribute == Attribute::Class);
-    let mut out = class.map_or_else(String::new, |clause| format!("{} ", list(&clause.written, "or")));
-    out.push_str("calls");
-    for (owner, opening) in [
-        (Owner::Context, " whose "),
-        (Owner::Workload, " of workloads whose "),
-        (Owner::Deployment, " to deployments whose "),
-    ] {
-        let clauses: Vec<String> = row
-            .applies_to
+    let adjective = class.map_or_else(String::new, |clause| {
+        let words: Vec<String> = clause.written.iter().map(ToString::to_string).collect();
+        format!("{} ", wording::list(&words, "or"))
+    });
+    let mut out = format!("{adjective}calls");
+    // What is called, then for whom, then where, then what is in it: the order in which it reads best.
+    let of = |owner: Owner| {
+        row.applies_to
             .iter()
-            .filter(|clause| clause.attribute.owner() == owner && clause.attribute != Attribute::Class)
-            .map(|clause| condition(clause, false))
-            .collect();
-        if !clauses.is_empty() {
-            out.push_str(opening);
-            out.push_str(&clauses.join(" and whose "));
-        }
-    }
+            .filter(move |clause| clause.attribute.owner() == owner && clause.attribute != Attribute::Class)
+    };
+    let is_thing = |clause: &&Clause| {
+        matches!(clause.attribute, Attribute::Family | Attribute::Model | Attribute::Product)
+    };
+    of(Owner::Deployment).filter(is_thing).for_each(|clause| out.push_str(&wording::about(clause)));
+    out.push_str(&wording::of_whom(&of(Owner::Workload).collect::<Vec<_>>()));
+    let rest = of(Owner::Deployment).filter(|clause| !is_thing(clause)).chain(of(Owner::Context));
+    rest.for_each(|clause| out.push_str(&wording::about(clause)));
     out
 }
 
 fn verbs(row: &Row) -> String {
-    let verbs: Vec<Arc<str>> = row.actions.iter().map(|action| verb(*action).into()).collect();
-    list(&verbs, "or")
+    let verbs: Vec<String> = row.actions.iter().map(|action| wording::verb(*action).to_owned()).collect();
+    wording::list(&verbs, "or")
 }
 
-const fn verb(action: Action) -> &'static str {
-    match action {
-        Action::Infer => "be sent",
-        Action::HostState => "have their state hosted",
-        Action::Store => "be stored",
-        Action::LogBody => "have their bodies logged",
-        Action::Cache => "be answered from a cache",
-        Action::FineTune => "be trained on",
-        Action::Administer => "be administered",
-    }
-}
-
-fn all(clauses: &[Clause], within: bool) -> String {
-    let conditions: Vec<String> = clauses
-        .iter()
-        .map(|clause| match clause.attribute {
-            Attribute::Tags => format!("the workload is marked {}", list(&clause.written, "or")),
-            _ => format!("the {}", condition(clause, within)),
-        })
-        .collect();
-    conditions.join(" and ")
-}
-
-fn condition(clause: &Clause, within: bool) -> String {
-    let noun = clause.attribute.noun();
-    match (clause.attribute.shape(), within) {
-        (Shape::Word, _) => format!("{noun} is {}", list(&clause.written, "or")),
-        (Shape::Within, true) => format!("{noun} are all within {}", list(&clause.written, "and")),
-        (Shape::HasAll, true) => format!("{noun} include {}", list(&clause.written, "and")),
-        (Shape::Within | Shape::HasAll, false) => format!("{noun} includes {}", list(&clause.written, "or")),
-    }
-}
-
-fn list(words: &[Arc<str>], joint: &str) -> String {
-    let words: Vec<String> = words
-        .iter()
-        .map(|word| match &**word {
-            "@eu-eea" => "the EU and the EEA".to_owned(),
-            "openai-proprietary" => "openai-proprietary (OpenAI's closed models)".to_owned(),
-            word => word.to_owned(),
-        })
-        .collect();
-    match words.split_last() {
-        None => String::new(),
-        Some((last, [])) => last.clone(),
-        Some((last, rest)) => format!("{} {joint} {last}", rest.join(", ")),
-    }
+fn joined(clauses: &[Clause], say: fn(&Clause) -> String) -> String {
+    clauses.iter().map(say).collect::<Vec<_>>().join(" and ")
 }
 
 fn capitalise(text: &mut String) {
     if let Some(first) = text.get(..1).map(str::to_ascii_uppercase) {
         text.replace_range(..1, &first);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::instant::parse;
+
+    #[test]
+    fn an_end_is_told_by_its_last_instant_and_its_zone() {
+        let [from, until] = ["2026-02-27", "2026-04-27"].map(|date| parse(date).unwrap());
+        for (from, until, says) in [
+            (None, None, "at all times"),
+            (Some(from), None, "from 27 February 2026, 00:00:00 UTC, without end"),
+            (None, Some(until), "to 26 April 2026, 23:59:59 UTC"),
+            (Some(from), Some(until), "from 27 February 2026, 00:00:00 UTC, to 26 April 2026, 23:59:59 UTC"),
+        ] {
+            assert_eq!(period(from, until), says);
+        }
+        let fine = parse("2026-04-27T12:00:00.500Z").unwrap();
+        assert_eq!(period(None, Some(fine)), "to 27 April 2026, 12:00:00.499 UTC");
     }
 }

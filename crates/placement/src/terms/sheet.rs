@@ -145,8 +145,12 @@ pub struct Pack {
     pub binds: Binds,
     /// Whether it was signed.
     pub status: PackStatus,
+    /// Who wrote it; he may not approve it. `None` where it does not say.
+    pub author: Option<Arc<str>>,
     /// Modes of its rules, unless the configuration or the rule says otherwise.
     pub modes: Vec<DatedMode>,
+    /// Content hash of the file (and of the raw policies beside it): `blake3:` and 64 hex digits.
+    pub hash: Arc<str>,
     /// The file.
     pub file: Arc<str>,
     /// Its rules, in order.
@@ -155,7 +159,8 @@ pub struct Pack {
 
 /// At most this many rules in a pack.
 pub const MAX_ROWS: usize = 10_000;
-const MODES: [&str; 3] = ["observe", "warn", "enforce"];
+/// Names of the modes.
+pub(crate) const MODES: [&str; 3] = ["observe", "warn", "enforce"];
 
 /// Reads a pack. Where anything is wrong, the problems are not empty.
 #[must_use]
@@ -185,7 +190,8 @@ pub fn read(file: &str, text: &str, events: &BTreeMap<String, Timestamp>) -> (Op
         }
     }
     fields.finish(&mut reader);
-    (pack.map(|pack| Pack { rows, ..pack }), reader.problems)
+    let hash = super::approval::content_hash(text, None).into();
+    (pack.map(|pack| Pack { rows, hash, ..pack }), reader.problems)
 }
 
 fn read_head<'t>(reader: &mut Reader<'t>, mut fields: Fields<'_, 't>) -> Option<Pack> {
@@ -206,6 +212,7 @@ fn read_head<'t>(reader: &mut Reader<'t>, mut fields: Fields<'_, 't>) -> Option<
             _ => None,
         })
     });
+    let author = text(reader, &mut fields, "author");
     let modes = fields.need("mode", reader).map(|node| read_modes(reader, node)).unwrap_or_default();
     fields.finish(reader);
     Some(Pack {
@@ -213,7 +220,9 @@ fn read_head<'t>(reader: &mut Reader<'t>, mut fields: Fields<'_, 't>) -> Option<
         title: title?,
         binds: binds?,
         status: status?,
+        author,
         modes,
+        hash: "".into(),
         file: reader.file(),
         rows: vec![],
     })
@@ -249,9 +258,7 @@ fn read_row<'t>(
     let id_node = fields.need("id", reader);
     let id = id_node.and_then(|node| {
         let id = reader.text(node, "id")?;
-        let fits =
-            id.len() <= 64 && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        if !fits || id.starts_with("base-permit") {
+        if !rule_id_fits(&id) {
             reader.wrong(
                 &node.span(),
                 format!("`{id}` cannot be a rule id"),
@@ -310,6 +317,12 @@ fn read_row<'t>(
     })
 }
 
+/// Ids stand in headers, records and Cedar: lower-case letters, digits and `-`, at most 64.
+pub(crate) fn rule_id_fits(id: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    !id.is_empty() && id.len() <= 64 && id.bytes().all(plain) && !id.starts_with("base-permit")
+}
+
 fn text<'t>(reader: &mut Reader<'t>, fields: &mut Fields<'_, 't>, key: &'static str) -> Option<Arc<str>> {
     fields.take(key).and_then(|node| reader.text(node, key))
 }
@@ -340,7 +353,11 @@ fn read_applies_to<'t>(reader: &mut Reader<'t>, fields: &mut Fields<'_, 't>) -> 
 }
 
 /// Every key of the table as a clause, but for those in `skip`.
-fn read_clauses<'t>(reader: &mut Reader<'t>, table: &Fields<'_, 't>, skip: &[&str]) -> Vec<Clause> {
+pub(super) fn read_clauses<'t>(
+    reader: &mut Reader<'t>,
+    table: &Fields<'_, 't>,
+    skip: &[&str],
+) -> Vec<Clause> {
     let mut clauses = Vec::new();
     for (key, span, node) in table.entries() {
         if skip.contains(&key) {

@@ -116,3 +116,45 @@ fn mistakes_in_a_book_are_all_told() {
         assert!(problems.contains(expected), "{expected}\n---\n{problems}");
     }
 }
+
+#[test]
+fn attestations_of_all_matching_rows_in_force_add_up() {
+    let text = r#"
+as_of = 2026-11-21
+[[fact]]
+of = { provider = "bedrock" }
+says = { attestations = "iso-27001", seller = "aws" }
+basis = "documented"
+source = "https://example.com/iso"
+confidence = "primary"
+[[fact]]
+of = { provider = "bedrock", region = "us-east-2" }
+says = { attestations = ["hipaa-baa", "soc-2"] }
+until = 2027-03-01
+basis = "declared-by-contract"
+source = "https://example.com/baa"
+confidence = "secondary"
+as_of = 2026-10-01
+[[fact]]
+of = { provider = "bedrock", region = "eu-central-1" }
+says = { attestations = "c5" }
+basis = "documented"
+source = "https://example.com/c5"
+confidence = "primary"
+"#;
+    let book = FactBook::parse(&[("b.toml", text)]).unwrap_or_else(|problems| panic!("{problems}"));
+    let facts = book.describe(&spec("b", "bedrock", "m", &["region=us-east-2", "attestations=our-audit"]));
+    let before = facts.at(Attribute::Attestations, at("2027-02-28T23:59:59Z"));
+    assert_eq!(before.value.to_string(), "hipaa-baa, iso-27001, our-audit, soc-2");
+    assert_eq!(before.basis, Basis::DeclaredByContract, "the weakest basis, never a stronger one");
+    assert_eq!(before.confidence.name(), "stated");
+    assert_eq!(&*before.as_of, "2026-10-01");
+    assert!(before.source.contains("/baa") && before.source.contains("/iso"), "{}", before.source);
+    // The scope of the third row is another region; the second has expired.
+    let after = facts.value(Attribute::Attestations, at("2027-03-01"));
+    assert_eq!(after.to_string(), "iso-27001, our-audit");
+    assert_eq!(facts.next_change(Attribute::Attestations, at("2026-11-21")), Some(at("2027-03-01")));
+    // Where no row is in force, nobody knows.
+    let none = book.describe(&spec("n", "nobody", "m", &[]));
+    assert_eq!(none.value(Attribute::Attestations, at("2026-11-21")).to_string(), "unknown");
+}

@@ -7,14 +7,23 @@
     reason = "helpers of tests fail a test by panicking; clippy allows it only inside test functions"
 )]
 
+mod approvals;
 mod bank;
 mod book;
+mod catalog;
+mod compared;
 mod cost;
 mod explained;
 mod golden;
 mod key;
 mod memo;
 mod mistakes;
+mod packs;
+mod pins;
+mod plain;
+mod raw_policies;
 mod residency;
 mod standing;
 mod support;
+mod terms_tools;
+mod waivers;

@@ -208,3 +208,33 @@ impl Memo {
         Arc::clone(map.entry(key).or_insert_with(|| Arc::new(placement.evaluate(key))))
     }
 }
+
+/// Every pack that ships, by name, with its cases.
+pub(crate) const SHIPPED: [(&str, &str); 11] = [
+    ("microsoft-openai", MSOAI),
+    ("eu-residency", EU),
+    ("us-only", include_str!("../../../../terms/us-only.toml")),
+    ("sovereign", include_str!("../../../../terms/sovereign.toml")),
+    ("zero-retention", include_str!("../../../../terms/zero-retention.toml")),
+    ("regulated", include_str!("../../../../terms/regulated.toml")),
+    ("data-classes", include_str!("../../../../terms/data-classes.toml")),
+    ("latency-class", include_str!("../../../../terms/latency-class.toml")),
+    ("commitments", include_str!("../../../../terms/commitments.toml")),
+    ("access", include_str!("../../../../terms/access.toml")),
+    ("acme-bank", ACME),
+];
+
+/// The golden cases beside each shipped pack.
+pub(crate) const CASES: [(&str, &str); 11] = [
+    ("microsoft-openai", include_str!("../../../../terms/microsoft-openai.cases.toml")),
+    ("eu-residency", include_str!("../../../../terms/eu-residency.cases.toml")),
+    ("us-only", include_str!("../../../../terms/us-only.cases.toml")),
+    ("sovereign", include_str!("../../../../terms/sovereign.cases.toml")),
+    ("zero-retention", include_str!("../../../../terms/zero-retention.cases.toml")),
+    ("regulated", include_str!("../../../../terms/regulated.cases.toml")),
+    ("data-classes", include_str!("../../../../terms/data-classes.cases.toml")),
+    ("latency-class", include_str!("../../../../terms/latency-class.cases.toml")),
+    ("commitments", include_str!("../../../../terms/commitments.cases.toml")),
+    ("access", include_str!("../../../../terms/access.cases.toml")),
+    ("acme-bank", include_str!("../../../../terms/acme-bank.cases.toml")),
+];
