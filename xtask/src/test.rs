@@ -25,6 +25,8 @@ const PARTS: &[Part] = &[
     },
     Part { name: "vendors' view of the recordings", run: oracle },
     Part { name: "Rust tests", run: rust_tests },
+    Part { name: "terms' golden cases", run: golden_cases },
+    Part { name: "proofs", run: proofs },
     Part { name: "official clients against the demo", run: sdk },
     Part { name: "tour", run: tour },
 ];
@@ -110,6 +112,24 @@ fn rust_tests(root: &Path) -> Result<()> {
         command.env("CABOTAGE_ORACLE", oracle_file(root));
     }
     run(&mut command)
+}
+
+/// The golden cases of every pack in `terms/`, by the command that users have.
+fn golden_cases(root: &Path) -> Result<()> {
+    run(cargo(root).args(["run", "--quiet", "--bin", "cabotage", "--", "terms", "test", "--dir", "terms"]))
+}
+
+/// What must hold of every pack for every call that there can be.
+fn proofs(root: &Path) -> Result<()> {
+    let program = std::env::var_os("CVC5").unwrap_or_else(|| "cvc5".into());
+    if Command::new(&program).arg("--version").output().is_err() {
+        if std::env::var_os("CABOTAGE_REQUIRE_CVC5").is_some() {
+            bail!("there is no cvc5 on this machine, and CABOTAGE_REQUIRE_CVC5 is set");
+        }
+        println!("skipped: no cvc5 on this machine (apt-get install cvc5)");
+        return Ok(());
+    }
+    run(cargo(root).args(["run", "--quiet", "--bin", "cabotage", "--", "terms", "prove", "terms"]))
 }
 
 /// The official OpenAI clients, Python and Node, against each simulated cloud through a running demo.
