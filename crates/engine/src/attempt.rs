@@ -9,6 +9,7 @@ use crate::{
     caller::Caller,
     deployment::Deployment,
     engine::Engine,
+    place::Placed,
     refusal::Relayed,
     settle::{self, Health, Settlement},
     stream::{self, Beginning, ReplyStream, Road},
@@ -71,6 +72,8 @@ pub(crate) struct Course<'a> {
     pub(crate) caller: &'a Caller,
     pub(crate) call: &'a ActiveCall,
     pub(crate) decision: DecisionId,
+    /// Where it may run.
+    pub(crate) placed: &'a Placed,
     /// The room for the call's end; with the attempt that is under way.
     pub(crate) permit: Option<Permit>,
     /// The failed attempt before, whose end is written when it is known that another follows.
@@ -114,8 +117,15 @@ impl Course<'_> {
         let started = self.engine.shared.clock.monotonic();
         let mut settlement = self.open(deployment, gate, &wire, started).map_err(Failure::before)?;
         settlement.losses(&wire.losses);
+        let workload = &self.caller.workload;
+        settlement.classed(self.call.classed(), &workload.profile);
         let sent = deployment.pool.send(request, started);
-        let answer = match tokio::time::timeout(deployment.timeouts.first_content, sent).await {
+        let answered = tokio::time::timeout(deployment.timeouts.first_content, sent);
+        // Polled after the request is on its way: which conversation it is, is found while the provider thinks.
+        let (answer, class) =
+            futures_util::future::join(answered, self.call.discover(&self.engine.shared, workload)).await;
+        settlement.classed(class, &workload.profile);
+        let answer = match answer {
             Ok(Ok(answer)) => answer,
             Ok(Err(fault)) => return Err(failed(fault, settlement)),
             Err(_) => {
@@ -151,7 +161,7 @@ impl Course<'_> {
             capabilities: &deployment.capabilities,
             quirks: endpoint.quirks(),
         };
-        let wire = self.call.encode_for(endpoint.dialect(), endpoint.model_in_body(), &target)?;
+        let wire = self.call.encode_for(deployment, &target)?;
         let parts = RequestParts {
             operation: self.call.operation(),
             stream: self.call.stream(),
@@ -191,6 +201,7 @@ impl Course<'_> {
             decision: self.decision,
             stream: self.call.stream(),
             request_bytes: wire.body.len(),
+            waived: self.placed.waived(&deployment.id).into(),
         });
         if let Err(error) = shared.journal.append(&record) {
             if gate == Gate::Probe {

@@ -1,16 +1,21 @@
 //! A call on its way: the bytes as they came, what was read of them, and the inner form where one is needed.
 
-use crate::{needs::Needs, settle::BYTES_PER_TOKEN, upstream::Pieces};
+use crate::{
+    deployment::Deployment, needs::Needs, settle::BYTES_PER_TOKEN, tailor::Tailor, upstream::Pieces,
+};
 use bytes::Bytes;
 use dialects::{
     Encoded, Envelope, Target,
     openai_chat::passthrough::{Changes, Output, ReplyPeek, Request},
     openai_embeddings,
 };
-use domain::{Call, CallId, Dialect, Fault, Usage, UsageSource};
-use placement::{CallClass, Classification, Sign, Surface};
+use domain::{
+    AgentMarks, Call, CallId, Dialect, Fault, Usage, UsageSource,
+    atom::{self, Hears},
+};
+use placement::{CallClass, Classification, Surface, classify::Found};
 use providers::Operation;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// A call on its way.
 #[derive(Debug)]
@@ -19,6 +24,10 @@ pub struct ActiveCall {
     request: Asked,
     /// The inner form; made when the first target of another dialect comes up.
     decoded: OnceLock<Result<Call, Fault>>,
+    /// What the caller's headers tell of an agent.
+    pub(crate) agent: AgentMarks,
+    /// Its place among earlier calls, once it was looked for.
+    pub(crate) found: OnceLock<Option<Found>>,
 }
 
 /// What is asked, by the surface it came through.
@@ -30,6 +39,18 @@ pub struct ActiveCall {
 enum Asked {
     Chat(Request),
     Embeddings(openai_embeddings::Request),
+    /// A turn of the stateful side, or a dialect that is always read whole: the inner form, made before it came here.
+    Items(Box<Items>),
+}
+
+/// A call that came as items.
+#[derive(Debug)]
+struct Items {
+    call: Call,
+    surface: Surface,
+    classification: Classification,
+    /// What fits it to each place.
+    tailor: Option<Arc<dyn Tailor>>,
 }
 
 /// A request body for one target.
@@ -49,7 +70,13 @@ impl ActiveCall {
     /// # Errors
     /// `invalid_json` or `invalid_request` with the place.
     pub fn openai_chat(id: CallId, body: Bytes) -> Result<Self, Fault> {
-        Ok(Self { id, request: Asked::Chat(Request::scan(body)?), decoded: OnceLock::new() })
+        Ok(Self {
+            id,
+            request: Asked::Chat(Request::scan(body)?),
+            decoded: OnceLock::new(),
+            agent: AgentMarks::default(),
+            found: OnceLock::new(),
+        })
     }
 
     /// Reads an Embeddings request in one strict pass. It only passes through.
@@ -58,15 +85,42 @@ impl ActiveCall {
     /// `invalid_json` or `invalid_request` with the place.
     pub fn openai_embeddings(id: CallId, body: Bytes) -> Result<Self, Fault> {
         let request = Asked::Embeddings(openai_embeddings::Request::scan(body)?);
-        Ok(Self { id, request, decoded: OnceLock::new() })
+        Ok(Self {
+            id,
+            request,
+            decoded: OnceLock::new(),
+            agent: AgentMarks::default(),
+            found: OnceLock::new(),
+        })
+    }
+
+    /// A call in the inner form: of a dialect that is always read whole, or of the stateful side, whose context was
+    /// put together from what it keeps.
+    ///
+    /// What keeps state for it is said by the caller of this function (`classification`): the items alone no
+    /// longer show it once an earlier turn has been put in front of them.
+    #[must_use]
+    pub fn items(id: CallId, call: Call, surface: Surface, classification: Classification) -> Self {
+        let request = Asked::Items(Box::new(Items { call, surface, classification, tailor: None }));
+        Self { id, request, decoded: OnceLock::new(), agent: AgentMarks::default(), found: OnceLock::new() }
+    }
+
+    /// Has items fitted to each place that is tried. Without effect on a call that came in its own bytes.
+    #[must_use]
+    pub fn tailored(mut self, tailor: Arc<dyn Tailor>) -> Self {
+        if let Asked::Items(items) = &mut self.request {
+            items.tailor = Some(tailor);
+        }
+        self
     }
 
     /// The API that it came through, for the terms.
     #[must_use]
     pub const fn surface(&self) -> Surface {
-        match self.request {
+        match &self.request {
             Asked::Chat(_) => Surface::OpenAiChat,
             Asked::Embeddings(_) => Surface::OpenAiEmbeddings,
+            Asked::Items(items) => items.surface,
         }
     }
 
@@ -74,15 +128,15 @@ impl ActiveCall {
     #[must_use]
     pub const fn operation(&self) -> Operation {
         match self.request {
-            Asked::Chat(_) => Operation::Chat,
+            Asked::Chat(_) | Asked::Items(_) => Operation::Chat,
             Asked::Embeddings(_) => Operation::Embeddings,
         }
     }
 
-    const fn chat(&self) -> Option<&Request> {
+    pub(crate) const fn chat(&self) -> Option<&Request> {
         match &self.request {
             Asked::Chat(request) => Some(request),
-            Asked::Embeddings(_) => None,
+            Asked::Embeddings(_) | Asked::Items(_) => None,
         }
     }
 
@@ -95,7 +149,10 @@ impl ActiveCall {
     /// The dialect of its caller; for embeddings, the one whose error bodies they share.
     #[must_use]
     pub const fn dialect(&self) -> Dialect {
-        Dialect::OpenAiChat
+        match &self.request {
+            Asked::Chat(_) | Asked::Embeddings(_) => Dialect::OpenAiChat,
+            Asked::Items(items) => items.call.dialect,
+        }
     }
 
     /// The model as asked for.
@@ -104,13 +161,18 @@ impl ActiveCall {
         match &self.request {
             Asked::Chat(request) => request.model(),
             Asked::Embeddings(request) => request.model(),
+            Asked::Items(items) => items.call.model.as_str(),
         }
     }
 
     /// Whether the answer is to be streamed.
     #[must_use]
     pub const fn stream(&self) -> bool {
-        matches!(&self.request, Asked::Chat(request) if request.stream())
+        match &self.request {
+            Asked::Chat(request) => request.stream(),
+            Asked::Items(items) => items.call.stream.is_some(),
+            Asked::Embeddings(_) => false,
+        }
     }
 
     /// Whether the caller asked for usage in the stream.
@@ -122,7 +184,11 @@ impl ActiveCall {
     /// What it needs of a model.
     #[must_use]
     pub fn needs(&self) -> Needs {
-        let Some(request) = self.chat() else { return Needs::EMBEDDINGS };
+        let request = match &self.request {
+            Asked::Chat(request) => request,
+            Asked::Embeddings(_) => return Needs::EMBEDDINGS,
+            Asked::Items(items) => return Needs::of(&items.call),
+        };
         let features = request.features();
         Needs::default()
             .with(Needs::TOOLS, features.tools)
@@ -142,17 +208,31 @@ impl ActiveCall {
     }
 
     /// The body for a target, in the target's dialect.
-    pub(crate) fn encode_for(
-        &self,
-        dialect: Dialect,
-        model_in_body: bool,
-        target: &Target<'_>,
-    ) -> Result<Wire, Fault> {
+    pub(crate) fn encode_for(&self, deployment: &Deployment, target: &Target<'_>) -> Result<Wire, Fault> {
+        let dialect = deployment.endpoint.dialect();
+        let model_in_body = deployment.endpoint.model_in_body();
         let request = match &self.request {
             Asked::Chat(request) => request,
             Asked::Embeddings(request) => {
                 let body = request.edit(target.model).into();
                 return Ok(Wire { body, passed: true, usage_put_in: false, losses: domain::Losses::none() });
+            }
+            Asked::Items(items) => {
+                let fitted =
+                    items.tailor.as_ref().and_then(|tailor| tailor.fit(&items.call, &deployment.place()));
+                let (call, mut lost) = match &fitted {
+                    Some((call, lost)) => (call, lost.clone()),
+                    None => (&items.call, domain::Losses::none()),
+                };
+                let Encoded { body, losses } = dialects::codec(dialect).encode_call(call, target)?;
+                lost.extend(&losses);
+                let losses = lost;
+                return Ok(Wire {
+                    body: Bytes::from(body).into(),
+                    passed: false,
+                    usage_put_in: false,
+                    losses,
+                });
             }
         };
         if dialect == self.dialect() && model_in_body && passes_unread(request, target) {
@@ -192,14 +272,27 @@ impl ActiveCall {
     /// Who keeps state for it, with the signs that show it.
     #[must_use]
     pub fn classification(&self) -> Classification {
-        let Some(request) = self.chat() else { return Classification::of([]) };
-        let features = request.features();
-        let signs = [
-            (features.store, Sign::Store),
-            (features.stateful_members, Sign::PreviousResponse),
-            (features.provider_ids, Sign::FileId),
-        ];
-        Classification::of(signs.into_iter().filter(|(there, _)| *there).map(|(_, sign)| sign))
+        if let Asked::Items(items) = &self.request {
+            return items.classification;
+        }
+        self.chat().map(|request| Classification::by(request.features().signs)).unwrap_or_default()
+    }
+
+    /// Says its words, for whoever wants to know it again.
+    pub(crate) fn words(&self, out: &mut impl Hears) {
+        match &self.request {
+            Asked::Chat(request) => request.words(out),
+            Asked::Embeddings(_) => {}
+            Asked::Items(items) => atom::of_call(&items.call, out),
+        }
+    }
+
+    /// About how long its words are, in bytes. Of items, which are in memory anyhow, 0.
+    pub(crate) const fn words_length(&self) -> usize {
+        match &self.request {
+            Asked::Chat(request) => request.body().len(),
+            Asked::Embeddings(_) | Asked::Items(_) => 0,
+        }
     }
 }
 
@@ -210,7 +303,7 @@ fn passes_unread(request: &Request, target: &Target<'_>) -> bool {
     let quirks = &target.quirks;
     let mentions = |word: &[u8]| memchr::memmem::find(request.body(), word).is_some();
     // Thoughts of another provider must not leak to this one; the codec strips them by name.
-    !(mentions(b"\"reasoning_details\"")
+    !(features.thoughts
         || quirks.no_developer_role && mentions(b"\"developer\"")
         || quirks.no_message_name && mentions(b"\"name\"")
         || (quirks.short_tool_ids || quirks.assistant_between_tool_and_user) && features.tool_history

@@ -54,6 +54,10 @@ pub struct Workload {
     pub may_pin: bool,
     /// Models that it may ask for; empty: all.
     pub models: Vec<domain::ModelName>,
+    /// As what its calls are judged, by the operator's word.
+    pub class: Option<placement::classify::Override>,
+    /// What it is like, counted over its calls.
+    pub profile: Arc<placement::classify::Profile>,
 }
 
 /// How much of a decision callers may see.

@@ -3,6 +3,8 @@
 use crate::{
     budget::{BufferBudget, Buffered, RetryBudget},
     caller::{self, Caller, KeyEntry, KeyHasher, Workload},
+    classify::Discovery,
+    clock::ClockWatch,
     deployment::{Deployment, Vitals},
     memo::Memo,
     metrics::Metrics,
@@ -48,6 +50,7 @@ pub struct Engine {
     hasher: KeyHasher,
     id_seed: [u8; 32],
     id_counter: AtomicU64,
+    pub(crate) clock_watch: ClockWatch,
     /// Serialises loads; holds what outlives snapshots.
     vitals: Mutex<HashMap<DeploymentId, (usize, Arc<Vitals>)>>,
 }
@@ -69,6 +72,7 @@ impl Engine {
             buffers: BufferBudget::new(settings.max_buffered),
             retries: RetryBudget::default(),
             pools: PoolRegistry::default(),
+            discovery: Discovery::new(&settings.seed),
             recent: Recent::default(),
         });
         Arc::new(Self {
@@ -77,11 +81,13 @@ impl Engine {
             hasher: KeyHasher::new(settings.seed),
             id_seed: blake3::derive_key("cabotage call ids", &settings.seed),
             id_counter: AtomicU64::new(0),
+            clock_watch: ClockWatch::default(),
             vitals: Mutex::new(HashMap::new()),
         })
     }
 
-    /// Builds a snapshot and puts it in force, whole or not at all. Calls under way keep theirs.
+    /// Builds a snapshot and puts it in force, whole or not at all. Calls under way keep theirs. Before that the
+    /// hot standings of the old one are made anew, so that no call waits for them: not for a data thread.
     ///
     /// # Errors
     /// Where the parts do not fit together; the old snapshot stays in force.
@@ -125,6 +131,8 @@ impl Engine {
                     explains: written.explains,
                     may_pin: written.may_pin,
                     models: written.models,
+                    class: written.class,
+                    profile: self.shared.discovery.profile(&written.id),
                 };
                 (written.id, Arc::new(workload))
             })
@@ -150,6 +158,8 @@ impl Engine {
             keys,
             memo: Memo::default(),
         };
+        self.rebuild_hot(&snapshot);
+        self.shared.discovery.enable(spec.discover);
         *vitals = kept;
         self.snapshot.store(Some(Arc::new(snapshot)));
         Ok(epoch)

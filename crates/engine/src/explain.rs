@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use placement::{
     Attribute, CallClass, DeploymentIndex, Live, Question, Surface,
     decision::PlaceInput,
-    explain::{Explanation, Host, explain},
+    explain::{Explanation, Host, KeptAt, explain, kept_here},
 };
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -29,6 +29,8 @@ pub struct ExplainQuery {
     pub assume_down: Vec<String>,
     /// Where a stateful runtime would sit: a cloud or a deployment. Adds the two-hop picture.
     pub host: Option<String>,
+    /// The gateway's own state stores, for the picture of a stateful turn that it keeps.
+    pub stores: Arc<[KeptAt]>,
 }
 
 impl ExplainQuery {
@@ -42,6 +44,7 @@ impl ExplainQuery {
             at: None,
             assume_down: Vec::new(),
             host: None,
+            stores: [].into(),
         }
     }
 }
@@ -85,7 +88,11 @@ impl Snapshot {
             data_classes: workload.data_classes,
             model: model.name.clone(),
             pin: None,
-            class: query.class,
+            // A self-contained call is what the operator says that it is.
+            class: match (&workload.class, query.class) {
+                (Some(own), CallClass::Stateless) => own.class,
+                (_, asked) => asked,
+            },
             surface: Surface::OpenAiChat,
             needs: Needs::default(),
         };
@@ -111,7 +118,16 @@ impl Snapshot {
             live: &live,
         };
         let host = query.host.as_deref().map(|word| self.host(word));
-        Ok(explain(&input, workload.id.as_str(), host.as_ref()))
+        let mut explanation = explain(&input, workload.id.as_str(), host.as_ref());
+        explanation.profile = Some(workload.report());
+        if query.class == CallClass::Stateful && query.host.is_none() {
+            explanation.kept = Some(kept_here(&input, workload.id.as_str(), &query.stores));
+        }
+        if key.class == CallClass::Hybrid {
+            let permitted = explanation.permitted.iter().filter_map(|line| self.index_of(&line.deployment));
+            explanation.held = Some(self.held_at(permitted));
+        }
+        Ok(explanation)
     }
 
     fn asked_workload(&self, name: Option<&str>) -> Result<&Arc<crate::caller::Workload>, Fault> {

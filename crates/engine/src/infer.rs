@@ -9,6 +9,7 @@ use crate::{
     engine::{Engine, journal_fault},
     place::Placed,
     refusal::{Head, Refused},
+    tailor::Place,
 };
 use domain::{Code, DeploymentId, Fault, RetryClass};
 use std::{fmt::Write, sync::Arc};
@@ -21,6 +22,8 @@ pub struct Served {
     pub body: AnswerBody,
     /// Unix seconds, for dialects that want a date.
     pub created: i64,
+    /// Where it ran. For the stateful side, not for callers.
+    pub place: Place,
 }
 
 impl Engine {
@@ -49,6 +52,7 @@ impl Engine {
             caller,
             call: &call,
             decision: placed.decision,
+            placed: &placed,
             permit: Some(permit),
             before: None,
             attempts: 0,
@@ -84,7 +88,7 @@ impl Engine {
                         });
                         head.losses = success.losses;
                         let created = self.shared.clock.now().as_second();
-                        return Ok(Served { head, body: success.body, created });
+                        return Ok(Served { head, body: success.body, created, place: candidate.place() });
                     }
                     Err(failure) => {
                         trail.note(candidate, failure.fault.code.name());
@@ -172,9 +176,13 @@ impl Engine {
         if caller.workload.explains == Explains::Full {
             head.attempts.clone_from(&trail.text);
             head.why = placed.why(ran_at);
+            let class = call.classed();
+            head.class = crate::classify::class_header(&class);
+            head.conversation = crate::classify::conversation_header(&class);
         }
         if caller.workload.explains != Explains::None {
             head.warning = placed.warning();
+            head.waived = ran_at.map(|at| placed.waived(at)).unwrap_or_default();
         }
         head
     }

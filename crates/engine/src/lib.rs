@@ -3,11 +3,14 @@
 //! This crate knows no HTTP server, no axum and no SQL: `server` brings calls in, the journal's port takes
 //! records out. Time comes from [`domain::Clock`]; placement is `placement`'s and is only asked here.
 
+mod ahead;
 pub mod attempt;
 pub mod breaker;
 pub mod budget;
 pub mod call;
 pub mod caller;
+pub mod classify;
+mod clock;
 pub mod deployment;
 pub mod engine;
 pub mod explain;
@@ -21,6 +24,7 @@ pub mod settle;
 pub mod shared;
 pub mod snapshot;
 pub mod stream;
+pub mod tailor;
 pub mod upstream;
 
 pub use attempt::{AnswerBody, WholeReply};
@@ -35,3 +39,4 @@ pub use snapshot::{
     DeploymentSpec, KeySpec, Model, ModelSpec, Snapshot, SnapshotError, SnapshotSpec, WorkloadSpec,
 };
 pub use stream::{Piece, ReplyStream};
+pub use tailor::{Place, Tailor};

@@ -3,19 +3,27 @@
 //! part of its key.
 
 use crate::{needs::Needs, snapshot::Snapshot};
-use domain::ModelName;
+use domain::{DeploymentId, ModelName};
 use jiff::Timestamp;
 use placement::{
     CallClass, Can, Candidate, DataClasses, DeploymentIndex, Permission, PermissionKey, PrincipalClass,
     Question, Standing, Surface, WindowIndex,
 };
 use quick_cache::sync::Cache;
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+};
 
 /// Permissions kept: 200 principal classes × 300 deployments, 100 bytes each.
 const PERMISSIONS: usize = 65_536;
 /// Standings kept; one of 64 candidates takes about 20 KB.
 const STANDINGS: usize = 1_024;
+/// At most this many standings of a window, those that were asked for last, are hot: made ahead of a boundary and
+/// of a swap. Half of those that are kept, so that two windows find room.
+pub(crate) const HOT: usize = STANDINGS / 2;
+/// Judgements of places outside of the fleet kept: 100 workloads × 5 stores × 2 actions.
+const ELSEWHERE: usize = 1_024;
 
 /// Everything that a standing is made of, beside the snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -33,12 +41,79 @@ pub(crate) struct StandingKey {
 /// What the terms have said before.
 pub(crate) struct Memo {
     permissions: Cache<PermissionKey, Arc<Permission>>,
-    pub(crate) standings: Cache<StandingKey, Arc<Standing>>,
+    pub(crate) standings: Cache<StandingKey, Arc<Kept>>,
+    /// Of places outside of the fleet, by the question and the place's name.
+    pub(crate) elsewhere: Cache<(PermissionKey, DeploymentId), Arc<Permission>>,
+    /// Counts looks at the clock; what was used at which look tells the hot standings.
+    look: AtomicU32,
+    /// Calls that found no standing and waited for one.
+    awaited: AtomicU64,
+}
+
+/// A standing, and when it was asked for last.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    standing: Arc<Standing>,
+    used: AtomicU32,
 }
 
 impl Default for Memo {
     fn default() -> Self {
-        Self { permissions: Cache::new(PERMISSIONS), standings: Cache::new(STANDINGS) }
+        Self {
+            permissions: Cache::new(PERMISSIONS),
+            standings: Cache::new(STANDINGS),
+            elsewhere: Cache::new(ELSEWHERE),
+            look: AtomicU32::new(0),
+            awaited: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Memo {
+    /// A standing that is known. Wait-free but for the cache's own short lock.
+    pub(crate) fn known(&self, key: &StandingKey) -> Option<Arc<Standing>> {
+        let kept = self.standings.get(key)?;
+        let look = self.look.load(Relaxed);
+        // Written once per look, not per call: calls on all threads share this line.
+        if kept.used.load(Relaxed) != look {
+            kept.used.store(look, Relaxed);
+        }
+        Some(Arc::clone(&kept.standing))
+    }
+
+    /// A standing as it is kept.
+    pub(crate) fn kept(&self, standing: Arc<Standing>) -> Arc<Kept> {
+        Arc::new(Kept { standing, used: AtomicU32::new(self.look.load(Relaxed)) })
+    }
+
+    /// Time has passed: what is asked for from now on is hotter than what was asked for before.
+    pub(crate) fn look_again(&self) {
+        self.look.fetch_add(1, Relaxed);
+    }
+
+    /// One more call that has to wait for its standing.
+    pub(crate) fn has_to_wait(&self) {
+        self.awaited.fetch_add(1, Relaxed);
+    }
+
+    /// The questions of a window that were asked last, the last one first, at most [`HOT`].
+    pub(crate) fn hot(&self, window: WindowIndex) -> Vec<StandingKey> {
+        let mut asked: Vec<(u32, StandingKey)> = self
+            .standings
+            .iter()
+            .filter(|(key, _)| key.window == window)
+            .map(|(key, kept)| (kept.used.load(Relaxed), key))
+            .collect();
+        asked.sort_by_key(|(used, _)| std::cmp::Reverse(*used));
+        asked.truncate(HOT);
+        asked.into_iter().map(|(_, key)| key).collect()
+    }
+}
+
+impl Kept {
+    /// The standing.
+    pub(crate) fn standing(&self) -> Arc<Standing> {
+        Arc::clone(&self.standing)
     }
 }
 
@@ -53,8 +128,18 @@ impl Snapshot {
         permission
     }
 
+    /// How many calls of this snapshot found no standing in the memo and had to wait until it was made.
+    #[must_use]
+    pub fn awaited(&self) -> u64 {
+        self.memo.awaited.load(Relaxed)
+    }
+
     /// Makes the standing of a key for an instant of its window. Slow: not for a data thread.
     pub(crate) fn make_standing(&self, key: &StandingKey, now: Timestamp) -> Standing {
+        // The key was made when the call was admitted. Should the window have ended since, its own answer is
+        // made all the same: one of the next window must not be kept under this one's key.
+        let windows = self.placement.windows();
+        let now = if windows.at(now) == key.window { now } else { windows.inside(key.window).unwrap_or(now) };
         let candidates = self.candidates(key, now);
         let question = Question {
             principal: key.principal,

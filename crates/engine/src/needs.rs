@@ -1,6 +1,6 @@
 //! What a call needs of a model, and what a deployment offers, as one set of bits: the filter "can it carry this".
 
-use domain::Capabilities;
+use domain::{Call, Capabilities, ItemKind, OutputFormat, PartKind, ToolChoice};
 
 /// A set of abilities.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -66,6 +66,31 @@ impl Needs {
     /// In words.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         Self::NAMES.into_iter().filter(move |(need, _)| self.0 & need.0 != 0).map(|(_, name)| name)
+    }
+
+    /// What a call in the inner form needs.
+    #[must_use]
+    pub fn of(call: &Call) -> Self {
+        let parts = || {
+            call.items.iter().flat_map(|item| match &item.kind {
+                ItemKind::Message(message) => message.parts.as_slice(),
+                ItemKind::ToolResult(result) => result.parts.as_slice(),
+                _ => &[],
+            })
+        };
+        let has = |wanted: fn(&PartKind) -> bool| parts().any(|part| wanted(&part.kind));
+        Self::default()
+            .with(Self::TOOLS, !call.tools.is_empty())
+            .with(
+                Self::FORCED_TOOLS,
+                matches!(call.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_))),
+            )
+            .with(Self::VISION, has(|part| matches!(part, PartKind::Image(_))))
+            .with(Self::DOCUMENTS, has(|part| matches!(part, PartKind::Document(_))))
+            .with(Self::JSON_SCHEMA, matches!(call.options.output, Some(OutputFormat::JsonSchema { .. })))
+            .with(Self::LOGPROBS, call.options.logprobs.is_some())
+            .with(Self::CANDIDATES, call.options.candidates.is_some_and(|n| n > 1))
+            .with(Self::AUDIO, has(|part| matches!(part, PartKind::Audio(_))))
     }
 
     /// What a deployment offers.

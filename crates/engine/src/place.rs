@@ -14,7 +14,7 @@ use domain::{
     Code, DecisionId, DeploymentId, Fault, ModelName, RetryClass, Source,
     record::{DecisionRecord, Record},
 };
-use placement::{DeploymentIndex, Live, Outcome, Standing};
+use placement::{DeploymentIndex, Live, Mode, Outcome, Standing};
 use std::{fmt::Write, sync::Arc, time::Duration};
 
 /// A call's placement.
@@ -25,7 +25,9 @@ pub(crate) struct Placed {
     /// Every permitted deployment has an open breaker: the one that reopens first is tried all the same,
     /// because one refused attempt costs the caller less than a certain refusal.
     pub(crate) last_resort: bool,
-    standing: Arc<Standing>,
+    pub(crate) standing: Arc<Standing>,
+    /// The standing under the call's second class, where it has one.
+    pub(crate) also: Option<Arc<Standing>>,
     snapshot: Arc<Snapshot>,
 }
 
@@ -43,7 +45,7 @@ impl Engine {
     pub(crate) async fn place(&self, caller: &Caller, call: &ActiveCall) -> Result<Placed, Box<Refused>> {
         let key = self.standing_key(caller, call).map_err(|fault| self.refused(caller, call, None, fault))?;
         let standing = self
-            .standing(&caller.snapshot, key)
+            .standing(&caller.snapshot, key.clone())
             .await
             .map_err(|fault| self.refused(caller, call, None, fault))?;
         let now = self.shared.clock.monotonic();
@@ -54,6 +56,7 @@ impl Engine {
             decision: standing.decision,
             candidates: Vec::with_capacity(ranked.len().min(MAX_CANDIDATES)),
             last_resort: false,
+            also: None,
             snapshot: Arc::clone(&caller.snapshot),
             standing,
         };
@@ -65,13 +68,13 @@ impl Engine {
                         .candidates
                         .extend(seat.and_then(|seat| placed.snapshot.deployment(seat.deployment)).cloned());
                 }
-                return Ok(placed);
+                return self.narrowed(caller, call, &key, placed).await;
             }
             Outcome::PermittedUnavailable => match placed.reopens_first(now) {
                 Some(deployment) => {
                     placed.candidates.push(deployment);
                     placed.last_resort = true;
-                    return Ok(placed);
+                    return self.narrowed(caller, call, &key, placed).await;
                 }
                 None => placed.unavailable(caller, now),
             },
@@ -82,6 +85,24 @@ impl Engine {
         let mut refused = self.refused(caller, call, Some(placed.decision), fault);
         refused.head.decision = Some(placed.decision);
         Err(refused)
+    }
+
+    /// The same placement, narrowed by everything else that the call's class says ([`crate::classify`]).
+    async fn narrowed(
+        &self,
+        caller: &Caller,
+        call: &ActiveCall,
+        key: &StandingKey,
+        mut placed: Placed,
+    ) -> Result<Placed, Box<Refused>> {
+        match self.narrow(caller, call, key, &mut placed).await {
+            Ok(()) => Ok(placed),
+            Err(fault) => {
+                let mut refused = self.refused(caller, call, Some(placed.decision), fault);
+                refused.head.decision = Some(placed.decision);
+                Err(refused)
+            }
+        }
     }
 
     /// What the standing of this call is made of.
@@ -116,19 +137,25 @@ impl Engine {
             data_classes: caller.workload.data_classes,
             model: model.name.clone(),
             pin,
-            class: call.class(),
+            class: caller.workload.judged(call).first,
             surface: call.surface(),
             needs: call.needs(),
         })
     }
 
     /// A standing from the memo, or made off the data threads: one maker per key, all others wait for it.
-    async fn standing(&self, snapshot: &Arc<Snapshot>, key: StandingKey) -> Result<Arc<Standing>, Fault> {
-        if let Some(known) = snapshot.memo.standings.get(&key) {
+    pub(crate) async fn standing(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        key: StandingKey,
+    ) -> Result<Arc<Standing>, Fault> {
+        if let Some(known) = snapshot.memo.known(&key) {
             return Ok(known);
         }
+        snapshot.memo.has_to_wait();
         let maker = async {
             let (snapshot, key, now) = (Arc::clone(snapshot), key.clone(), self.shared.clock.now());
+            let memo = Arc::clone(&snapshot);
             let made = tokio::task::spawn_blocking(move || snapshot.make_standing(&key, now)).await;
             let standing = made.map(Arc::new).map_err(|_| {
                 Fault::new(
@@ -139,40 +166,18 @@ impl Engine {
                 )
             })?;
             self.journal_decision(&standing)?;
-            Ok(standing)
+            Ok(memo.memo.kept(standing))
         };
-        snapshot.memo.standings.get_or_insert_async(&key, maker).await
+        let kept = snapshot.memo.standings.get_or_insert_async(&key, maker).await?;
+        Ok(kept.standing())
     }
 
     /// A decision is journalled when it is made; the journal writes it anew where a later segment needs it.
-    fn journal_decision(&self, standing: &Standing) -> Result<(), Fault> {
+    pub(crate) fn journal_decision(&self, standing: &Standing) -> Result<(), Fault> {
         let record = DecisionRecord { id: standing.decision, body: (&*standing.body).into() };
         match self.shared.journal.append(&Record::Decision(record)) {
             Ok(_) => Ok(()),
             Err(error) => Err(engine::journal_fault(&error)),
-        }
-    }
-
-    /// Evaluates the next window ahead for everything that is asked in this one, so that no call waits at the
-    /// boundary. To be called every few seconds; does nothing unless a boundary is less than a minute away.
-    pub fn prepare_next_window(&self) {
-        let Some(snapshot) = self.snapshot() else { return };
-        let now = self.shared.clock.now();
-        let Some(boundary) = snapshot.placement.next_boundary(now) else { return };
-        if boundary.duration_since(now) > AHEAD {
-            return;
-        }
-        let (window, next) = (snapshot.placement.window_at(now), snapshot.placement.window_at(boundary));
-        let asked: Vec<StandingKey> =
-            snapshot.memo.standings.iter().map(|(key, _)| key).filter(|key| key.window == window).collect();
-        for key in asked {
-            let key = StandingKey { window: next, ..key };
-            if snapshot.memo.standings.get(&key).is_none() {
-                let standing = Arc::new(snapshot.make_standing(&key, boundary));
-                if self.journal_decision(&standing).is_ok() {
-                    snapshot.memo.standings.insert(key, standing);
-                }
-            }
         }
     }
 
@@ -202,9 +207,6 @@ impl Engine {
         Box::new(Refused { fault, head: Head::of(call.id()), relayed: None })
     }
 }
-
-/// The next window is evaluated this long ahead.
-const AHEAD: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);
 
 fn unknown_deployment(snapshot: &Snapshot, name: &str) -> Fault {
     let near = engine::near(name, snapshot.deployments.iter().map(|deployment| deployment.id.as_str()));
@@ -248,6 +250,19 @@ impl Placed {
         self.standing.warning.to_string()
     }
 
+    /// Rules in `enforce` that would have refused this deployment, were it not for a waiver: `id, id`.
+    pub(crate) fn waived(&self, at: &DeploymentId) -> String {
+        let seats = std::iter::once(&self.standing).chain(&self.also);
+        let mut ids: Vec<&str> = seats
+            .filter_map(|standing| standing.permitted.iter().find(|seat| seat.id == *at))
+            .flat_map(|seat| &seat.permission.waived)
+            .filter(|finding| finding.mode == Mode::Enforce)
+            .map(|finding| &*finding.rule.id)
+            .collect();
+        ids.dedup();
+        ids.join(", ")
+    }
+
     /// The permitted deployment, of those that are only down, whose breaker reopens first.
     fn reopens_first(&self, now: Duration) -> Option<Arc<Deployment>> {
         let able = self.standing.permitted.iter().filter(|seat| seat.can.is_yes());
@@ -284,7 +299,7 @@ impl Placed {
     }
 
     /// 403: the terms permit none.
-    fn refused_by_terms(&self, caller: &Caller) -> Fault {
+    pub(crate) fn refused_by_terms(&self, caller: &Caller) -> Fault {
         let mut message = String::from("the terms in force permit no deployment for this call");
         if caller.workload.explains != Explains::None {
             let mut said: Vec<&str> = Vec::new();

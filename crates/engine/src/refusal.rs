@@ -18,6 +18,12 @@ pub struct Head {
     pub why: String,
     /// Rules in `warn` mode that would have refused.
     pub warning: String,
+    /// Rules that would have refused where it ran, were it not for a waiver.
+    pub waived: String,
+    /// Its class and the signs that show it.
+    pub class: String,
+    /// The conversation that it continues.
+    pub conversation: String,
     /// What the translation lost.
     pub losses: Losses,
     /// Cost in dollars with its basis, where it is known by now.
@@ -37,6 +43,9 @@ impl Head {
             attempts: String::new(),
             why: String::new(),
             warning: String::new(),
+            waived: String::new(),
+            class: String::new(),
+            conversation: String::new(),
             losses: Losses::none(),
             cost: None,
             served_by: None,

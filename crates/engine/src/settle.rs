@@ -7,12 +7,13 @@
 
 use crate::{deployment::Deployment, shared::Shared};
 use domain::{
-    CallId, Code, Losses, Usage, UsageSource, WorkloadId,
+    CallId, Classed, Code, Losses, Usage, UsageSource, WorkloadId,
     journal::Permit,
     money::PicoDollars,
     record::{CostBasis, Outcome, OutcomeRecord, Record, ServedBy},
 };
 use ledger::Billing;
+use placement::classify::Profile;
 use std::{sync::Arc, time::Duration};
 
 /// The open end of one attempt.
@@ -30,6 +31,8 @@ pub struct Settlement {
     pub tier: Option<Box<str>>,
     /// What the provider says that it bills, where it does.
     pub provider_reported: Option<PicoDollars>,
+    /// What the workload is like: counted at the call's end.
+    profile: Option<Arc<Profile>>,
     /// Who asked, for the owner's look-up.
     workload: WorkloadId,
     /// Length of the request in bytes, for the estimate.
@@ -63,6 +66,7 @@ impl Settlement {
             first_content_us: 0,
             total_us: 0,
             released_bytes: 0,
+            class: Classed::default(),
         };
         Self {
             shared,
@@ -74,6 +78,7 @@ impl Settlement {
             usage: None,
             tier: None,
             provider_reported: None,
+            profile: None,
             workload,
             request_bytes,
         }
@@ -99,6 +104,14 @@ impl Settlement {
         if let Some(record) = &mut self.record {
             record.served_by = served_by;
         }
+    }
+
+    /// Who keeps state for the call, and which conversation it is, as far as known by now.
+    pub(crate) fn classed(&mut self, class: Classed, profile: &Arc<Profile>) {
+        if let Some(record) = &mut self.record {
+            record.class = class;
+        }
+        self.profile.get_or_insert_with(|| Arc::clone(profile));
     }
 
     /// What is known of who served it.
@@ -209,6 +222,9 @@ impl Settlement {
         }
         if let Some(cost) = record.cost {
             metrics.cost.inc_by(dollars(cost.0));
+        }
+        if last && let Some(profile) = &self.profile {
+            profile.note(&record.class, record.at_us);
         }
         let record = Record::Outcome(*record);
         if let Err(error) = self.shared.journal.append(&record) {

@@ -2,6 +2,7 @@
 
 use crate::{
     budget::{BufferBudget, RetryBudget},
+    classify::Discovery,
     metrics::Metrics,
     upstream::PoolRegistry,
 };
@@ -25,6 +26,8 @@ pub struct Shared {
     pub retries: RetryBudget,
     /// Connections.
     pub pools: PoolRegistry,
+    /// Conversations that were seen, and what workloads are like.
+    pub discovery: Discovery,
     /// The last calls, for `GET /cabotage/v1/calls/{id}` before the drainer has indexed them.
     pub recent: Recent,
 }

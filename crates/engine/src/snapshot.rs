@@ -69,6 +69,8 @@ pub struct SnapshotSpec {
     pub keys: Vec<KeySpec>,
     /// Terms, facts and fleet.
     pub placement: Arc<Placement>,
+    /// Whether conversations are looked for in self-contained calls.
+    pub discover: bool,
 }
 
 /// One deployment of a snapshot to be.
@@ -121,6 +123,8 @@ pub struct WorkloadSpec {
     pub may_pin: bool,
     /// Models that it may ask for; empty: all.
     pub models: Vec<ModelName>,
+    /// As what its calls are judged, by the operator's word.
+    pub class: Option<placement::classify::Override>,
 }
 
 /// One caller's key of a snapshot to be.

@@ -1,11 +1,14 @@
 //! `cabotage ledger show`: what was used and what it cost. Reads the database beside a gateway that runs or long
 //! after, and behind it what of the journal has not been drained yet, so nothing is missing. Writes nothing.
 
+mod classes;
+
 use crate::wiring::journal::{LEDGER, SEGMENTS};
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use domain::{
     CallId,
+    class::{Classed, Counts},
     record::{AttemptRecord, Outcome, OutcomeRecord, Record},
 };
 use jiff::Timestamp;
@@ -13,7 +16,7 @@ use ledger::show::{Dimension, Report, Row, Sums};
 use placement::instant;
 use serde_json::{Value, json};
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -58,6 +61,9 @@ struct Show {
     /// Everything about one call
     #[arg(long, value_name = "ID", conflicts_with = "since")]
     call: Option<CallId>,
+    /// Who keeps state, per workload: classes and conversations. With --since, by whole days
+    #[arg(long, conflicts_with_all = ["call", "by"])]
+    classes: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -79,12 +85,13 @@ pub(crate) fn run(arguments: &Ledger) -> anyhow::Result<ExitCode> {
     let books = Books::open(&dir)?;
     match show.call {
         Some(call) => one_call(&books, call, show.json),
+        None if show.classes => profiles(&books, show),
         None => sums(&books, show),
     }
 }
 
 /// `journal.dir` of a configuration. Nothing else of it is looked at: reading the ledger needs no keys.
-fn of_config(file: &Path) -> anyhow::Result<PathBuf> {
+pub(crate) fn of_config(file: &Path) -> anyhow::Result<PathBuf> {
     let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
     let table: toml::Table = text.parse().with_context(|| format!("{} is not TOML", file.display()))?;
     let dir = table.get("journal").and_then(|journal| journal.get("dir")).and_then(toml::Value::as_str);
@@ -116,6 +123,19 @@ fn sums(books: &Books, show: &Show) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn profiles(books: &Books, show: &Show) -> anyhow::Result<ExitCode> {
+    let from =
+        show.since.map_or(i64::MIN, |since| since.as_microsecond().div_euclid(DAY_US).saturating_mul(DAY_US));
+    let found = books.rows(from)?.profiles;
+    if show.json {
+        println!("{}", classes::as_json(&found));
+    } else {
+        print!("{}", classes::as_text(&found));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+const DAY_US: i64 = 86_400_000_000;
 const MINUTE_US: i64 = 60_000_000;
 
 /// The journal's segments and the database made of them, to be read only.
@@ -127,6 +147,8 @@ struct Books {
 /// What the books say.
 struct FoundSums {
     rows: Vec<Row>,
+    /// What workloads are like.
+    profiles: BTreeMap<String, Counts>,
     /// Attempts that have no end yet.
     open: u64,
     /// Ends of attempts that stand before the records that were read.
@@ -151,6 +173,7 @@ impl Books {
         for _ in 0..TRIES_MAX {
             let position = store.position()?;
             let mut rows = store.rows(from_us, i64::MAX)?;
+            let mut profiles = store.profiles(from_us)?;
             let (lost, _) = store.gaps()?;
             let [_, drained_open, _] = store.sizes()?;
             if store.position()? != position {
@@ -158,8 +181,11 @@ impl Books {
             }
             let mut tail = self.tail(position, from_us)?;
             rows.append(&mut tail.rows);
+            for (workload, counts) in &tail.profiles {
+                profiles.entry(workload.clone()).or_default().add(counts);
+            }
             let open = drained_open.saturating_sub(tail.closed) + tail.open;
-            return Ok(FoundSums { rows, open, closed: 0, lost: lost + tail.lost });
+            return Ok(FoundSums { rows, profiles, open, closed: 0, lost: lost + tail.lost });
         }
         bail!("the ledger is being written faster than it can be read; try again")
     }
@@ -169,6 +195,7 @@ impl Books {
         let mut reader = Reader::new(&self.segments, position);
         let mut open: HashMap<(CallId, u16), AttemptRecord> = HashMap::new();
         let mut rows = Vec::new();
+        let mut profiles: BTreeMap<String, Counts> = BTreeMap::new();
         let mut closed = 0;
         while let Some(found) = reader.next_record()? {
             match found.record {
@@ -184,6 +211,11 @@ impl Books {
                             self.attempt_of(&outcome)?
                         }
                     };
+                    if outcome.last && outcome.at_us >= from_us {
+                        let workload = attempt.as_ref().map_or("?", |attempt| attempt.workload.as_str());
+                        let counts = Counts::of(&outcome.class, outcome.at_us);
+                        profiles.entry(workload.to_owned()).or_default().add(&counts);
+                    }
                     rows.push(row_of(&outcome, attempt.as_ref()));
                 }
                 Ok(Record::Refusal(refusal)) => {
@@ -202,7 +234,7 @@ impl Books {
             }
         }
         rows.retain(|row| row.minute_us >= from_us);
-        Ok(FoundSums { rows, open: open.len() as u64, closed, lost: reader.lost() })
+        Ok(FoundSums { rows, profiles, open: open.len() as u64, closed, lost: reader.lost() })
     }
 
     /// The attempt of an outcome, where it was drained before.
@@ -292,20 +324,21 @@ fn record_text(record: &Record) -> String {
     match record {
         Record::Decision(decision) => format!("decision {}  {}", decision.id, decision.body),
         Record::Attempt(attempt) => format!(
-            "attempt {} at {}: {} for {} (key {}) to {}, decision {}",
+            "attempt {} at {}: {} for {} (key {}) to {}, decision {}{}",
             attempt.attempt,
             at(attempt.at_us),
             attempt.model,
             attempt.workload,
             attempt.key,
             attempt.deployment,
-            attempt.decision
+            attempt.decision,
+            if attempt.waived.is_empty() { String::new() } else { format!(", waived: {}", attempt.waived) },
         ),
         Record::Outcome(outcome) => {
             let cost = outcome.cost.map_or_else(|| "no price".to_owned(), |cost| format!("${cost}"));
             let last = if outcome.last { "" } else { ", another followed" };
             format!(
-                "outcome {} at {}: {}{last}; {} in, {} out, {cost} ({}); served by: {}",
+                "outcome {} at {}: {}{last}; {} in, {} out, {cost} ({}); served by: {}; {}",
                 outcome.attempt,
                 at(outcome.at_us),
                 ended(outcome.outcome),
@@ -315,7 +348,8 @@ fn record_text(record: &Record) -> String {
                     + outcome.usage.cache_write_1h,
                 outcome.usage.out_visible + outcome.usage.out_reasoning,
                 outcome.cost_basis.name(),
-                outcome.served_by.name()
+                outcome.served_by.name(),
+                class_text(&outcome.class)
             )
         }
         Record::Refusal(refusal) => format!(
@@ -330,6 +364,35 @@ fn record_text(record: &Record) -> String {
     }
 }
 
+/// `stateless (certain), state lives in the client: history, continues; cref_… turn 3`.
+fn class_text(class: &Classed) -> String {
+    let mut text =
+        format!("{} ({}), state lives {}", class.class.name(), class.certainty.name(), class.keeper().says());
+    let signs: Vec<&str> = class.signs.iter().map(domain::Sign::name).collect();
+    if !signs.is_empty() {
+        text.push_str(&format!(": {}", signs.join(", ")));
+    }
+    if let Some(turn) = class.turn {
+        text.push_str(&format!("; {} turn {}", turn.conversation, turn.turn));
+    }
+    if let Some(agent) = class.agent {
+        text.push_str(&format!("; by {}", agent.title()));
+    }
+    text
+}
+
+fn class_json(class: &Classed) -> Value {
+    json!({
+        "class": class.class.name(), "certainty": class.certainty.name(), "state_lives": class.keeper().name(),
+        "evidence": class.signs.iter().map(|sign| json!({
+            "sign": sign.name(), "keeper": sign.keeper().name(), "says": sign.says(),
+        })).collect::<Vec<_>>(),
+        "agent": class.agent.map(domain::Agent::name),
+        "conversation": class.turn.map(|turn| turn.conversation.to_string()),
+        "turn": class.turn.map(|turn| turn.turn),
+    })
+}
+
 fn record_json(sequence: u64, record: &Record) -> Value {
     match record {
         Record::Decision(decision) => json!({
@@ -341,6 +404,7 @@ fn record_json(sequence: u64, record: &Record) -> Value {
             "workload": attempt.workload, "key": attempt.key.as_str(), "model": attempt.model,
             "deployment": attempt.deployment, "decision": attempt.decision.to_string(), "stream": attempt.stream,
             "request_bytes": attempt.request_bytes,
+            "waived": &*attempt.waived,
         }),
         Record::Outcome(outcome) => json!({
             "sequence": sequence, "record": "outcome", "attempt": outcome.attempt, "last": outcome.last,
@@ -355,7 +419,7 @@ fn record_json(sequence: u64, record: &Record) -> Value {
             "finish": outcome.finish, "served_by": outcome.served_by.name(),
             "upstream_request_id": outcome.upstream_request_id, "translation_loss": outcome.losses,
             "first_content_us": outcome.first_content_us, "total_us": outcome.total_us,
-            "released_bytes": outcome.released_bytes,
+            "released_bytes": outcome.released_bytes, "class": class_json(&outcome.class),
         }),
         Record::Refusal(refusal) => json!({
             "sequence": sequence, "record": "refusal", "at": at(refusal.at_us), "workload": refusal.workload,
