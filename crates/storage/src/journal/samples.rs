@@ -20,6 +20,7 @@ pub(crate) fn attempt(call: u128, attempt: u16) -> Record {
         decision: DecisionId(7),
         stream: false,
         request_bytes: 900,
+        waived: "".into(),
     })
 }
 
@@ -41,6 +42,7 @@ pub(crate) fn outcome(call: u128, attempt: u16, last: bool) -> Record {
         first_content_us: 10,
         total_us: 20,
         released_bytes: 30,
+        class: domain::Classed::default(),
     })
 }
 

@@ -514,5 +514,6 @@ fn unknown_outcome(call: CallId, attempt: u16, last: bool, at_us: i64) -> Outcom
         first_content_us: 0,
         total_us: 0,
         released_bytes: 0,
+        class: domain::Classed::default(),
     }
 }

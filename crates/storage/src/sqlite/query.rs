@@ -1,14 +1,14 @@
 //! What is asked of the ledger: sums of a span of time, and everything about one call.
 
 use super::{
-    StoreError,
+    StoreError, schema,
     store::{LedgerStore, unsigned},
 };
 use crate::journal::{Position, Reader};
-use domain::{CallId, DecisionId, record::Record};
+use domain::{CallClass, CallId, DecisionId, Keeper, class::Counts, record::Record};
 use ledger::show::{Row, Sums};
 use rusqlite::params;
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 /// A record of a call and its sequence number.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +51,43 @@ impl LedgerStore {
                 model: row.get(4)?,
                 sums,
             });
+        }
+        Ok(all)
+    }
+
+    /// What every workload is like, by its calls of the days from `from_us` on (microseconds of Unix time).
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub fn profiles(&self, from_us: i64) -> Result<BTreeMap<String, Counts>, StoreError> {
+        let mut all: BTreeMap<String, Counts> = BTreeMap::new();
+        if schema::version(&self.connection)? < schema::PROFILES {
+            // Of an older binary; the next start of the gateway brings it up.
+            return Ok(all);
+        }
+        let mut select = self.connection.prepare_cached("SELECT * FROM profile WHERE day_us >= ?1")?;
+        let mut rows = select.query(params![from_us])?;
+        while let Some(row) = rows.next()? {
+            let (class, keeper): (String, String) = (row.get(2)?, row.get(3)?);
+            let agent: u8 = row.get(4)?;
+            let calls = unsigned(row.get(5)?);
+            let mut one = Counts {
+                looked: unsigned(row.get(6)?),
+                continued: unsigned(row.get(7)?),
+                conversations: unsigned(row.get(8)?),
+                turns_max: unsigned(row.get(9)?),
+                first_us: row.get(10)?,
+                last_us: row.get(11)?,
+                ..Counts::default()
+            };
+            let classes = one.classes.iter_mut().zip(CallClass::ALL);
+            classes.filter(|(_, own)| own.name() == class).for_each(|(count, _)| *count = calls);
+            let keepers = one.keepers.iter_mut().zip(Keeper::ALL);
+            keepers.filter(|(_, own)| own.name() == keeper).for_each(|(count, _)| *count = calls);
+            if let Some(count) = one.agents.get_mut(usize::from(agent)) {
+                *count = calls;
+            }
+            all.entry(row.get(1)?).or_default().add(&one);
         }
         Ok(all)
     }

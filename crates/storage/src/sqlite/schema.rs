@@ -4,7 +4,7 @@ use super::StoreError;
 use rusqlite::Connection;
 
 /// One step each, in order. Step n brings the database to version n + 1.
-const STEPS: [&str; 1] = [
+const STEPS: [&str; 2] = [
     // `drain`: one row, written in the same transaction as what was drained: that makes it exactly once.
     // `rollup`: sums by minute and by who, what and where; the columns are those of `ledger::show::Sums`.
     // `open_attempt`: attempts whose outcome was not in their batch: what an outcome does not repeat.
@@ -61,10 +61,32 @@ const STEPS: [&str; 1] = [
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX sparse_by_time ON sparse (at_us);
     ",
+    // `profile`: what workloads are like, by day: calls by class, by where state lives, by agent. All three are from
+    // closed lists, so a workload has at most some hundred rows a day, and as a rule one or two.
+    "
+    CREATE TABLE profile (
+        day_us INTEGER NOT NULL,
+        workload TEXT NOT NULL,
+        class TEXT NOT NULL,
+        keeper TEXT NOT NULL,
+        agent INTEGER NOT NULL,
+        calls INTEGER NOT NULL,
+        looked INTEGER NOT NULL,
+        continued INTEGER NOT NULL,
+        conversations INTEGER NOT NULL,
+        turns_max INTEGER NOT NULL,
+        first_us INTEGER NOT NULL,
+        last_us INTEGER NOT NULL,
+        PRIMARY KEY (day_us, workload, class, keeper, agent)
+    ) STRICT, WITHOUT ROWID;
+    ",
 ];
 
 /// The version that this binary makes and knows.
 pub(super) const VERSION: i64 = STEPS.len() as i64;
+
+/// The version from which on there are profiles.
+pub(super) const PROFILES: i64 = 2;
 
 /// Brings a database to [`VERSION`], each step in its own transaction.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {

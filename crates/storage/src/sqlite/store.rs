@@ -3,8 +3,9 @@
 use super::{StoreError, schema};
 use crate::journal::Position;
 use domain::{
-    CallId,
-    record::{AttemptRecord, Record},
+    Agent, CallClass, CallId, Keeper,
+    class::Counts,
+    record::{AttemptRecord, OutcomeRecord, Record},
 };
 use ledger::show::Sums;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
@@ -32,6 +33,18 @@ pub(super) struct Slot {
     pub(super) model: Box<str>,
 }
 
+/// By what profiles are counted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct ProfileSlot {
+    day_us: i64,
+    workload: Box<str>,
+    class: CallClass,
+    keeper: Keeper,
+    agent: u8,
+}
+
+const DAY_US: i64 = 86_400_000_000;
+
 /// What an outcome does not repeat of its attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Owner {
@@ -57,6 +70,7 @@ pub(super) struct Batch {
     opened: HashMap<(CallId, u16), Owner>,
     /// Outcomes whose attempts came in an earlier batch.
     closed: Vec<(CallId, u16)>,
+    profiles: BTreeMap<ProfileSlot, Counts>,
     points: Vec<Point>,
     pub(super) records: u64,
     pub(super) unreadable: u64,
@@ -95,7 +109,7 @@ impl LedgerStore {
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(BUSY)?;
         let found = schema::version(&connection)?;
-        if found != schema::VERSION {
+        if found > schema::VERSION {
             return Err(StoreError::Newer { found, known: schema::VERSION });
         }
         Ok(Self { connection })
@@ -135,6 +149,7 @@ impl LedgerStore {
         let transaction = self.connection.transaction()?;
         write_sums(&transaction, &batch.sums)?;
         write_attempts(&transaction, batch)?;
+        write_profiles(&transaction, &batch.profiles)?;
         {
             let mut insert =
                 transaction.prepare_cached("INSERT OR REPLACE INTO sparse VALUES (?1, ?2, ?3, ?4)")?;
@@ -206,6 +221,9 @@ impl Batch {
                         None => unknown_owner(),
                     },
                 };
+                if outcome.last {
+                    self.profile(outcome, &owner);
+                }
                 self.slot(outcome.at_us, owner).add_outcome(outcome);
             }
             Record::Refusal(refusal) => {
@@ -220,6 +238,18 @@ impl Batch {
             Record::Decision(_) | Record::Notice(_) => {}
         }
         Ok(())
+    }
+
+    fn profile(&mut self, outcome: &OutcomeRecord, owner: &Owner) {
+        let class = &outcome.class;
+        let slot = ProfileSlot {
+            day_us: outcome.at_us.div_euclid(DAY_US).saturating_mul(DAY_US),
+            workload: owner.workload.clone(),
+            class: class.class,
+            keeper: class.keeper(),
+            agent: class.agent.map_or(0, Agent::number),
+        };
+        self.profiles.entry(slot).or_default().add(&Counts::of(class, outcome.at_us));
     }
 
     /// Adds a point to the sparse index.
@@ -280,6 +310,36 @@ fn upsert_statement() -> String {
         places.join(", "),
         updates.join(", ")
     )
+}
+
+fn write_profiles(
+    transaction: &Transaction<'_>,
+    profiles: &BTreeMap<ProfileSlot, Counts>,
+) -> Result<(), StoreError> {
+    let mut upsert = transaction.prepare_cached(
+        "INSERT INTO profile VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT DO UPDATE SET \
+         calls = calls + excluded.calls, looked = looked + excluded.looked, \
+         continued = continued + excluded.continued, conversations = conversations + excluded.conversations, \
+         turns_max = max(turns_max, excluded.turns_max), first_us = min(first_us, excluded.first_us), \
+         last_us = max(last_us, excluded.last_us)",
+    )?;
+    for (slot, counts) in profiles {
+        upsert.execute(params![
+            slot.day_us,
+            slot.workload,
+            slot.class.name(),
+            slot.keeper.name(),
+            slot.agent,
+            signed(counts.calls()),
+            signed(counts.looked),
+            signed(counts.continued),
+            signed(counts.conversations),
+            signed(counts.turns_max),
+            counts.first_us,
+            counts.last_us,
+        ])?;
+    }
+    Ok(())
 }
 
 fn write_attempts(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), StoreError> {

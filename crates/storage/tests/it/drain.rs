@@ -171,3 +171,39 @@ fn a_database_of_another_log_or_a_newer_binary_is_refused() {
     let error = LedgerStore::open(&path, "acme/1").err().unwrap();
     assert!(matches!(error, StoreError::Newer { found: 99, .. }), "{error}");
 }
+
+#[test]
+fn profiles_are_counted_once_and_by_workload() {
+    use domain::{
+        Agent, Classed, ConversationRef, Link, Sign,
+        class::{Counts, Turn},
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = open(dir.path());
+    let mut expected = Counts::default();
+    for n in 0..30 {
+        let Record::Outcome(mut one) = outcome(n, 1, true) else { panic!("an outcome") };
+        let turn = n as u32 % 3 + 1;
+        one.class = Classed {
+            signs: Sign::ALL.iter().copied().filter(|_| n == 7).collect(),
+            agent: (n % 2 == 0).then_some(Agent::Codex),
+            link: [Link::First, Link::Second, Link::Further][n as usize % 3],
+            turn: Some(Turn { conversation: ConversationRef(n / 3), turn }),
+            ..Classed::default()
+        };
+        one.class.class = one.class.signs.class();
+        expected.add(&Counts::of(&one.class, one.at_us));
+        journal.append(&attempt(n, 1)).unwrap();
+        journal.append(&Record::Outcome(one)).unwrap();
+        // An attempt that another follows is no call.
+        journal.append(&outcome(100 + n, 1, false)).unwrap();
+    }
+    for _ in 0..2 {
+        drain(&journal, dir.path()).stop();
+        let store = LedgerStore::open_read_only(&dir.path().join("ledger.db")).unwrap();
+        let profiles = store.profiles(i64::MIN).unwrap();
+        assert_eq!(profiles.into_iter().collect::<Vec<_>>(), [("research".to_owned(), expected)]);
+        assert!(store.profiles(i64::MAX).unwrap().is_empty());
+    }
+    assert_eq!((expected.continued, expected.conversations, expected.turns_max), (20, 10, 3));
+}

@@ -2,10 +2,11 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::disallowed_methods,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a test that fails shall panic, in its helpers too"
+    reason = "a test that fails shall panic, in its helpers too; a measurement needs a clock"
 )]
 
 mod child;
@@ -15,3 +16,4 @@ mod drain;
 mod full;
 mod records;
 mod rotation;
+mod state;

@@ -36,6 +36,7 @@ pub(crate) fn attempt(n: u64, attempt: u16) -> Record {
         decision: DecisionId(7),
         stream: false,
         request_bytes: 900,
+        waived: "".into(),
     })
 }
 
@@ -57,6 +58,7 @@ pub(crate) fn outcome(n: u64, attempt: u16, last: bool) -> Record {
         first_content_us: 10,
         total_us: 400,
         released_bytes: 30,
+        class: domain::Classed::default(),
     })
 }
 
