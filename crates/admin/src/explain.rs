@@ -2,6 +2,7 @@
 //! the outcome stands in a header for whoever reads no body.
 
 use axum::{
+    Extension,
     body::Bytes,
     extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
@@ -9,7 +10,11 @@ use axum::{
 };
 use domain::{Code, Fault};
 use engine::{Engine, explain::ExplainQuery};
-use placement::{CallClass, explain::render_text, instant};
+use placement::{
+    CallClass,
+    explain::{KeptAt, render_text},
+    instant,
+};
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
@@ -44,17 +49,22 @@ impl Written {
         let at =
             self.at.as_deref().map(instant::parse).transpose().map_err(|message| wrong("at", message))?;
         let Self { model, workload, assume_down, host, .. } = self;
-        Ok(ExplainQuery { workload, model, class, at, assume_down, host })
+        Ok(ExplainQuery { workload, class, at, assume_down, host, ..ExplainQuery::new(&model) })
     }
 }
 
 /// Answers one question.
-pub(crate) async fn answer(State(engine): State<Arc<Engine>>, headers: HeaderMap, body: Bytes) -> Response {
+pub(crate) async fn answer(
+    State(engine): State<Arc<Engine>>,
+    Extension(stores): Extension<Arc<[KeptAt]>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let read = serde_json::from_slice::<Written>(&body)
         .map_err(|error| Fault::caller(Code::InvalidJson, format!("the question cannot be read: {error}")))
         .and_then(Written::read);
     let query = match read {
-        Ok(query) => query,
+        Ok(query) => ExplainQuery { stores, ..query },
         Err(fault) => return refused(&fault),
     };
     // Cedar may be asked: off the threads that answer health and metrics.

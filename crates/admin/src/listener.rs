@@ -2,13 +2,14 @@
 
 use crate::explain;
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     extract::State,
     http::{StatusCode, header},
     response::IntoResponse,
     routing::{get, post},
 };
 use engine::Engine;
+use placement::explain::KeptAt;
 use serde_json::json;
 use std::{future::Future, net::SocketAddr, sync::Arc};
 use tokio::net::TcpListener;
@@ -49,22 +50,30 @@ impl AdminListener {
         self.socket.local_addr()
     }
 
-    /// Serves until `shutdown` ends.
-    pub async fn serve(self, engine: Arc<Engine>, shutdown: impl Future<Output = ()> + Send + 'static) {
-        if let Err(error) = axum::serve(self.socket, router(engine)).with_graceful_shutdown(shutdown).await {
+    /// Serves until `shutdown` ends. `stores`: where the gateway keeps state, for explanations.
+    pub async fn serve(
+        self,
+        engine: Arc<Engine>,
+        stores: Arc<[KeptAt]>,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) {
+        if let Err(error) =
+            axum::serve(self.socket, router(engine, stores)).with_graceful_shutdown(shutdown).await
+        {
             tracing::error!(%error, "the admin listener ended");
         }
     }
 }
 
 /// Every route of the admin listener.
-pub(crate) fn router(engine: Arc<Engine>) -> Router {
+pub(crate) fn router(engine: Arc<Engine>, stores: Arc<[KeptAt]>) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/explain", post(explain::answer))
         .route("/deployments", get(deployments))
+        .layer(Extension(stores))
         .with_state(engine)
 }
 

@@ -27,8 +27,14 @@ pub(crate) enum Command {
     Check(commands::check::Check),
     /// Where would a call run, and why nowhere else
     Explain(commands::explain::Explain),
+    /// Contracts, law and access rules: what they say, and what is proved of them
+    Terms(commands::terms::Terms),
+    /// Placement facts: what is known of models and places, since when, from which source
+    Catalog(commands::catalog::Catalog),
     /// What was used and what it cost, from the journal
     Ledger(commands::ledger::Ledger),
+    /// What is kept of conversations: exported, imported, moved, erased
+    State(commands::state::State),
     /// Who really answers at a URL, as far as the network shows
     Probe(commands::probe::Probe),
     /// Simulated clouds alone, with scripted faults

@@ -19,3 +19,18 @@ pub(crate) fn report(result: anyhow::Result<ExitCode>) -> ExitCode {
         }
     }
 }
+
+/// A reader that has seen enough (`| head`) closes the pipe: then the program ends without a word, as a filter does,
+/// by the code that a shell shows for SIGPIPE.
+pub(crate) fn when_the_reader_is_gone() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let gone = panic.payload().downcast_ref::<String>().is_some_and(|said| {
+            said.starts_with("failed printing to stdout") && said.contains("Broken pipe")
+        });
+        if gone {
+            std::process::exit(141);
+        }
+        usual(panic);
+    }));
+}

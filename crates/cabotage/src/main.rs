@@ -23,6 +23,7 @@ fn main() -> ExitCode {
     let _already = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let arguments = cli::Arguments::parse();
     logging::start(&arguments.logging);
+    exit::when_the_reader_is_gone();
     let result = commands::run(arguments.command);
     exit::report(result)
 }

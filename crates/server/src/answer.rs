@@ -53,9 +53,14 @@ pub(crate) fn own_headers(headers: &mut HeaderMap, head: &Head) {
     if let Some(deployment) = &head.deployment {
         put(headers, ours::DEPLOYMENT, deployment.as_str());
     }
-    for (name, value) in
-        [(ours::ATTEMPTS, &head.attempts), (ours::WHY, &head.why), (ours::WARNING, &head.warning)]
-    {
+    for (name, value) in [
+        (ours::ATTEMPTS, &head.attempts),
+        (ours::WHY, &head.why),
+        (ours::WARNING, &head.warning),
+        (ours::WAIVED, &head.waived),
+        (ours::CLASS, &head.class),
+        (ours::CONVERSATION, &head.conversation),
+    ] {
         if !value.is_empty() {
             put(headers, name, value);
         }

@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 use dialects::StreamEncoder;
 use domain::{Code, Fault};
 use engine::{Buffered, Engine, Piece, ReplyStream};
+use futures_util::Stream;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::{
@@ -116,6 +117,15 @@ pub(crate) enum Outgoing {
     Whole(Option<Bytes>),
     /// Written as it comes.
     Stream(Box<Streaming>),
+    /// A turn of the stateful side, as it comes.
+    Turn(Box<Turn>),
+}
+
+/// A turn on its way to the caller. Dropped, one in the foreground is cancelled, one in the background works on.
+pub(crate) struct Turn {
+    pieces: Pin<Box<dyn Stream<Item = Bytes> + Send>>,
+    silence: Pin<Box<tokio::time::Sleep>>,
+    _buffered: Option<Buffered>,
 }
 
 /// A streamed answer on its way to the caller. Dropping it before its end is the caller's leaving.
@@ -138,6 +148,26 @@ impl Outgoing {
     ) -> Self {
         let silence = Box::pin(tokio::time::sleep(KEEP_ALIVE));
         Self::Stream(Box::new(Streaming { reply, encoder, silence, _buffered: buffered }))
+    }
+
+    pub(crate) fn turn(
+        pieces: impl Stream<Item = Bytes> + Send + 'static,
+        buffered: Option<Buffered>,
+    ) -> Self {
+        let silence = Box::pin(tokio::time::sleep(KEEP_ALIVE));
+        Self::Turn(Box::new(Turn { pieces: Box::pin(pieces), silence, _buffered: buffered }))
+    }
+}
+
+impl Turn {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let piece = self.pieces.as_mut().poll_next(cx);
+        let silent = piece.is_pending() && self.silence.as_mut().poll(cx).is_ready();
+        if !silent && piece.is_pending() {
+            return Poll::Pending;
+        }
+        self.silence.as_mut().reset(tokio::time::Instant::now() + KEEP_ALIVE);
+        if silent { Poll::Ready(Some(Bytes::from_static(b": keep-alive\n\n"))) } else { piece }
     }
 }
 
@@ -190,6 +220,7 @@ impl Body for Outgoing {
             Self::Stream(streaming) => {
                 streaming.poll(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
             }
+            Self::Turn(turn) => turn.poll(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
         }
     }
 
@@ -200,7 +231,7 @@ impl Body for Outgoing {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
-            Self::Stream(_) => SizeHint::default(),
+            Self::Stream(_) | Self::Turn(_) => SizeHint::default(),
         }
     }
 }

@@ -6,5 +6,7 @@ mod body;
 mod caller_key;
 mod listener;
 mod routes;
+mod state;
 
 pub use listener::{Listener, ListenerError, ServerSettings};
+pub use state::StateSide;

@@ -1,6 +1,6 @@
 //! Accepting connections, and letting them go.
 
-use crate::{body::Outgoing, routes};
+use crate::{StateSide, body::Outgoing, routes};
 use engine::Engine;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -90,8 +90,14 @@ impl Listener {
         self.socket.local_addr()
     }
 
-    /// Serves until `shutdown` ends, then lets the calls under way finish for at most the drain time.
-    pub async fn serve(self, engine: Arc<Engine>, shutdown: impl Future<Output = ()>) {
+    /// Serves until `shutdown` ends, then lets the calls under way finish for at most the drain time. Without a
+    /// stateful side, what would keep state is refused.
+    pub async fn serve(
+        self,
+        engine: Arc<Engine>,
+        state: Option<StateSide>,
+        shutdown: impl Future<Output = ()>,
+    ) {
         let places = Arc::new(Semaphore::new(self.settings.max_connections));
         let graceful = hyper_util::server::graceful::GracefulShutdown::new();
         let mut shutdown = pin!(shutdown);
@@ -109,7 +115,7 @@ impl Listener {
                 },
                 () = &mut shutdown => break,
             };
-            let connection = connection(stream, Arc::clone(&engine), self.settings);
+            let connection = connection(stream, Arc::clone(&engine), state.clone(), self.settings);
             let connection = graceful.watch(connection);
             tokio::spawn(async move {
                 if let Err(error) = connection.await {
@@ -128,14 +134,17 @@ impl Listener {
 fn connection(
     stream: TcpStream,
     engine: Arc<Engine>,
+    state: Option<StateSide>,
     settings: ServerSettings,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
     let service = service_fn(move |request: http::Request<Incoming>| {
-        let engine = Arc::clone(&engine);
-        async move { Ok::<http::Response<Outgoing>, Infallible>(routes::answer(engine, settings, request).await) }
+        let (engine, state) = (Arc::clone(&engine), state.clone());
+        async move {
+            Ok::<http::Response<Outgoing>, Infallible>(routes::answer(engine, state, settings, request).await)
+        }
     });
     hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())

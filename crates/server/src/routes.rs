@@ -5,11 +5,14 @@ mod calls;
 mod models;
 mod openai;
 mod openai_chat;
+mod openai_conversations;
 mod openai_embeddings;
+mod openai_responses;
+mod openai_responses_kept;
 
-use crate::{answer, body::Outgoing, caller_key, listener::ServerSettings};
-use domain::{Code, Dialect, Fault};
-use engine::Engine;
+use crate::{StateSide, answer, body::Outgoing, caller_key, listener::ServerSettings};
+use domain::{CallId, Code, Dialect, Fault};
+use engine::{Caller, Engine};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use hyper::body::Incoming;
 use std::sync::Arc;
@@ -17,6 +20,22 @@ use std::sync::Arc;
 /// The routes, for `cabotage` to list and for tests to crawl.
 pub(crate) const ROUTES: &[(&str, &str)] = &[
     ("POST", "/v1/chat/completions"),
+    ("POST", "/v1/responses"),
+    ("POST", "/v1/responses/input_tokens"),
+    ("POST", "/v1/responses/compact"),
+    ("GET", "/v1/responses/{id}"),
+    ("DELETE", "/v1/responses/{id}"),
+    ("POST", "/v1/responses/{id}/cancel"),
+    ("GET", "/v1/responses/{id}/input_items"),
+    ("POST", "/v1/conversations"),
+    ("GET", "/v1/conversations/{id}"),
+    ("POST", "/v1/conversations/{id}"),
+    ("DELETE", "/v1/conversations/{id}"),
+    ("POST", "/v1/conversations/{id}/fork"),
+    ("GET", "/v1/conversations/{id}/items"),
+    ("POST", "/v1/conversations/{id}/items"),
+    ("GET", "/v1/conversations/{id}/items/{item}"),
+    ("DELETE", "/v1/conversations/{id}/items/{item}"),
     ("POST", "/v1/embeddings"),
     ("GET", "/v1/models"),
     ("GET", "/v1/models/{model}"),
@@ -27,6 +46,7 @@ pub(crate) const ROUTES: &[(&str, &str)] = &[
 /// Answers one request.
 pub(crate) async fn answer(
     engine: Arc<Engine>,
+    state: Option<StateSide>,
     settings: ServerSettings,
     request: Request<Incoming>,
 ) -> Response<Outgoing> {
@@ -56,6 +76,14 @@ pub(crate) async fn answer(
         }
         return openai_chat::answer(engine, settings, caller, call, request).await;
     }
+    if path == "/v1/responses" || path.starts_with("/v1/responses/") || path.starts_with("/v1/conversations")
+    {
+        let asked = Asked { engine, state, settings, caller, call };
+        return match path.starts_with("/v1/responses") {
+            true => asked.response(request).await,
+            false => openai_conversations::answer(asked, request).await,
+        };
+    }
     if path == "/v1/embeddings" {
         if *request.method() != Method::POST {
             return answer::fault(dialect, call, &wrong_method("POST"), None);
@@ -77,6 +105,36 @@ pub(crate) async fn answer(
     let list: Vec<String> = ROUTES.iter().map(|(method, path)| format!("{method} {path}")).collect();
     let message = format!("there is no such route; this gateway answers: {}", list.join(", "));
     answer::fault(dialect, call, &Fault::caller(Code::RouteNotFound, message), None)
+}
+
+/// A request to the stateful side: who asks, and what answers.
+struct Asked {
+    engine: Arc<Engine>,
+    state: Option<StateSide>,
+    settings: ServerSettings,
+    caller: Caller,
+    call: CallId,
+}
+
+impl Asked {
+    /// Everything under `/v1/responses`.
+    async fn response(self, request: Request<Incoming>) -> Response<Outgoing> {
+        let path = request.uri().path().strip_prefix("/v1/responses").unwrap_or_default();
+        let post = *request.method() == Method::POST;
+        match path.trim_start_matches('/') {
+            "" if post => openai_responses::answer(self, request).await,
+            "input_tokens" if post => openai_responses::count(self, request).await,
+            "compact" if post => openai_responses_kept::compact(self, request).await,
+            "" | "input_tokens" | "compact" => self.refuse(&wrong_method("POST")),
+            _ => openai_responses_kept::answer(self, request).await,
+        }
+    }
+
+    /// A refusal in the words of OpenAI's APIs, on record.
+    fn refuse(&self, fault: &Fault) -> Response<Outgoing> {
+        self.engine.refuse(&self.caller, self.call, fault);
+        answer::fault(Dialect::OpenAiResponses, self.call, fault, None)
+    }
 }
 
 /// A body framed in a way that the next reader on the road may understand otherwise is where requests are

@@ -57,7 +57,8 @@ pub(crate) fn run(arguments: &Check) -> anyhow::Result<ExitCode> {
     let unpriced = spec.deployments.iter().filter(|own| own.prices.at(clock.now()).is_none());
     let unpriced: Vec<&str> = unpriced.map(|own| own.id.as_str()).collect();
     if arguments.json {
-        println!("{}", json(&Problems::default(), Some((&checked, &unpriced))));
+        let terms = checked.terms.notes(clock.now());
+        println!("{}", json(&Problems::default(), Some((&checked, &unpriced, &terms))));
     } else {
         summary(&checked, &unpriced, clock.now());
     }
@@ -70,7 +71,7 @@ pub(crate) fn run(arguments: &Check) -> anyhow::Result<ExitCode> {
 }
 
 fn summary(checked: &Checked, unpriced: &[&str], now: jiff::Timestamp) {
-    for note in &checked.notes.0 {
+    for note in checked.notes.0.iter().chain(&checked.terms.notes(now).0) {
         println!("note: {note}");
     }
     let count = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
@@ -91,7 +92,7 @@ fn summary(checked: &Checked, unpriced: &[&str], now: jiff::Timestamp) {
     }
 }
 
-fn json(problems: &Problems, checked: Option<(&Checked, &[&str])>) -> serde_json::Value {
+fn json(problems: &Problems, checked: Option<(&Checked, &[&str], &Problems)>) -> serde_json::Value {
     let list = |problems: &Problems| -> Vec<serde_json::Value> {
         let row = |problem: &config::Problem| {
             serde_json::json!({
@@ -104,12 +105,12 @@ fn json(problems: &Problems, checked: Option<(&Checked, &[&str])>) -> serde_json
     serde_json::json!({
         "ok": checked.is_some(),
         "problems": list(problems),
-        "notes": checked.map(|(checked, _)| list(&checked.notes)),
-        "deployments": checked.map(|(checked, _)| checked.deployments.len()),
-        "models": checked.map(|(checked, _)| checked.models.len()),
-        "workloads": checked.map(|(checked, _)| checked.workloads.len()),
-        "keys": checked.map(|(checked, _)| checked.keys.len()),
-        "packs": checked.map(|(checked, _)| checked.terms.packs().len()),
-        "unpriced": checked.map(|(_, unpriced)| unpriced),
+        "notes": checked.map(|(checked, _, terms)| [list(&checked.notes), list(terms)].concat()),
+        "deployments": checked.map(|(checked, ..)| checked.deployments.len()),
+        "models": checked.map(|(checked, ..)| checked.models.len()),
+        "workloads": checked.map(|(checked, ..)| checked.workloads.len()),
+        "keys": checked.map(|(checked, ..)| checked.keys.len()),
+        "packs": checked.map(|(checked, ..)| checked.terms.packs().len()),
+        "unpriced": checked.map(|(_, unpriced, _)| unpriced),
     })
 }

@@ -4,14 +4,12 @@
 use crate::{clock::SystemClock, exit, http1, wiring};
 use anyhow::{Context as _, bail};
 use clap::Args;
-use config::{Process, Surroundings, Text};
 use domain::{Clock, journal::MemoryJournal};
 use engine::{Engine, EngineSettings, explain::ExplainQuery};
 use jiff::Timestamp;
 use placement::{CallClass, explain::render_text, instant};
 use serde_json::{Value, json};
 use std::{
-    io,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -34,7 +32,8 @@ pub(crate) struct Explain {
     /// For which workload; needed where there are several
     #[arg(long)]
     workload: Option<String>,
-    /// Who keeps state: stateless, stateful or hybrid. Default: stateless; with --host, stateful
+    /// Who keeps state: stateless, stateful or hybrid. Default: stateless; with --host, stateful. For stateful also
+    /// where a turn that this gateway keeps would lie
     #[arg(long, value_parser = class)]
     class: Option<CallClass>,
     /// At which instant: 2026-03-15 (its first moment in UTC) or 2026-11-30T23:59:40Z. Default: now
@@ -67,11 +66,11 @@ impl Explain {
         let usual = if self.host.is_some() { CallClass::Stateful } else { CallClass::Stateless };
         ExplainQuery {
             workload: self.workload.clone(),
-            model,
             class: self.class.unwrap_or(usual),
             at: self.at,
             assume_down: self.assume_down.clone(),
             host: self.host.clone(),
+            ..ExplainQuery::new(&model)
         }
     }
 }
@@ -122,35 +121,10 @@ fn online(arguments: &Explain) -> anyhow::Result<(String, String)> {
     Ok((outcome, if arguments.json { pretty(&text) } else { text }))
 }
 
-/// The process's files, and for every variable that is not set a word in its place: where a call may run does not
-/// depend on secrets, so they need not be at hand to ask.
-struct WithoutSecrets;
-
-impl Surroundings for WithoutSecrets {
-    fn variable(&self, name: &str) -> Option<String> {
-        Process.variable(name).or_else(|| Some(format!("in the place of {name}")))
-    }
-
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        Process.read(path)
-    }
-
-    fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
-        Process.list(dir)
-    }
-}
-
 /// Reads the configuration; nothing listens and nothing is called. `None`: its problems have been printed.
 fn offline(file: &Path, arguments: &Explain) -> anyhow::Result<Option<(String, String)>> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::real());
-    let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
-    let checked = match config::check(Text { file, text: &text }, wiring::shipped::SHIPPED, &WithoutSecrets) {
-        Ok(checked) => checked,
-        Err(problems) => {
-            eprintln!("{problems}\n\n{}", wiring::problem_count(&problems));
-            return Ok(None);
-        }
-    };
+    let Some(checked) = wiring::offline::read(file)? else { return Ok(None) };
     let sources = wiring::shipped::sources(Arc::clone(&clock))?;
     let engine = Engine::new(EngineSettings {
         clock,
@@ -159,9 +133,12 @@ fn offline(file: &Path, arguments: &Explain) -> anyhow::Result<Option<(String, S
         // Nobody calls this engine: no key is ever compared.
         seed: [0; 32],
     });
+    for (workload, counts) in wiring::journal::profiles(&checked.journal.dir) {
+        engine.seed_profile(&workload.as_str().into(), &counts);
+    }
     engine.load(config::build(&checked, &sources, engine.next_epoch())?)?;
-    let explanation =
-        engine.explain(&arguments.query()).map_err(|fault| anyhow::anyhow!("{}", fault.message))?;
+    let query = ExplainQuery { stores: wiring::state::kept_at(&checked), ..arguments.query() };
+    let explanation = engine.explain(&query).map_err(|fault| anyhow::anyhow!("{}", fault.message))?;
     let outcome = json!(explanation.outcome).as_str().unwrap_or_default().to_owned();
     let text = if arguments.json {
         format!("{}\n", serde_json::to_string_pretty(&explanation)?)

@@ -5,14 +5,15 @@ use super::{
     Origin,
     journal::Records,
     reload::{self, Reload},
-    stop,
+    state, stop,
 };
 use admin::AdminListener;
 use anyhow::{Context as _, anyhow};
 use config::{Checked, Sources};
 use domain::Clock;
 use engine::{Engine, EngineSettings};
-use server::{Listener, ServerSettings};
+use placement::explain::KeptAt;
+use server::{Listener, ServerSettings, StateSide};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     runtime::{Builder, Runtime},
@@ -21,6 +22,9 @@ use tokio::{
 
 /// How often unused connections to upstreams are looked through.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// How often kept state is looked through.
+const UPKEEP_EVERY: Duration = Duration::from_secs(10);
 
 /// A gateway that is ready to serve.
 pub(crate) struct Gateway {
@@ -32,6 +36,8 @@ pub(crate) struct Gateway {
     pub(crate) admin_address: SocketAddr,
     sources: Arc<Sources>,
     records: Records,
+    state: Option<StateSide>,
+    kept_at: Arc<[KeptAt]>,
     data: (Runtime, Listener),
     rim: (Runtime, AdminListener),
 }
@@ -44,12 +50,17 @@ impl Gateway {
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
         let records = Records::open(&checked.journal, clock.as_ref())?;
+        let state = state::open(checked, Arc::clone(&clock), random()?)?;
         let engine = Engine::new(EngineSettings {
             clock,
             journal: Arc::new(records.journal.clone()),
             max_buffered: checked.limits.buffered,
             seed: random()?,
         });
+        for (workload, counts) in super::journal::profiles(&checked.journal.dir) {
+            engine.seed_profile(&workload.as_str().into(), &counts);
+        }
+        super::told_of_terms(checked, &*sources.clock);
         let epoch = engine.load(config::build(checked, &sources, engine.next_epoch())?)?;
         engine.notice("start", &format!("version {}, snapshot {}", env!("CARGO_PKG_VERSION"), epoch.0));
         let mut data = Builder::new_multi_thread();
@@ -72,6 +83,8 @@ impl Gateway {
             engine,
             sources,
             records,
+            state,
+            kept_at: state::kept_at(checked),
             data: (data, listener),
             rim: (rim, admin),
         })
@@ -88,18 +101,23 @@ impl Gateway {
         if let Origin::Environment { key: Some(key), .. } = &origin {
             eprintln!("callers' key:   {key}   (made for this process; set CABOTAGE_KEY to choose one)");
         }
-        let Self { engine, sources, records, data: (data, listener), rim: (rim, admin), .. } = self;
+        let Self {
+            engine, sources, records, state, kept_at, data: (data, listener), rim: (rim, admin), ..
+        } = self;
         let (stop, stopped) = watch::channel(false);
-        let reload = Reload {
-            origin,
-            engine: Arc::clone(&engine),
-            sources,
-            started_with: reload::Fixed::of(&checked),
+        // What the snapshot was made of is not needed any more: keys, notes, packs.
+        let (started_with, files) = {
+            let checked = checked;
+            (reload::Fixed::of(&checked), checked.files)
         };
-        rim.spawn(admin.serve(Arc::clone(&engine), until(stopped.clone())));
+        let reload = Reload { origin, engine: Arc::clone(&engine), sources, started_with };
+        rim.spawn(admin.serve(Arc::clone(&engine), kept_at, until(stopped.clone())));
         rim.spawn(sweep(Arc::clone(&engine), stopped.clone()));
-        rim.spawn(reload.run(checked.files, stopped.clone()));
-        let serving = data.spawn(listener.serve(Arc::clone(&engine), until(stopped)));
+        rim.spawn(reload.run(files, stopped.clone()));
+        if let Some(state) = state.clone() {
+            rim.spawn(upkeep(state, stopped.clone()));
+        }
+        let serving = data.spawn(listener.serve(Arc::clone(&engine), state, until(stopped)));
         let ended = rim.block_on(async {
             stop::asked().await?;
             tracing::info!("told to stop; calls under way may finish");
@@ -123,12 +141,25 @@ async fn until(mut stopped: watch::Receiver<bool>) {
     let _gone = stopped.wait_for(|stop| *stop).await;
 }
 
+/// Forgets what is past its time, and ends what a dead process left open.
+async fn upkeep(state: StateSide, stopped: watch::Receiver<bool>) {
+    let mut stop = std::pin::pin!(until(stopped));
+    loop {
+        state.runtime.upkeep(&state.stores).await;
+        tokio::select! {
+            () = tokio::time::sleep(UPKEEP_EVERY) => {}
+            () = &mut stop => return,
+        }
+    }
+}
+
 async fn sweep(engine: Arc<Engine>, stopped: watch::Receiver<bool>) {
     let mut stop = std::pin::pin!(until(stopped));
     loop {
         tokio::select! {
             () = tokio::time::sleep(SWEEP_EVERY) => {
                 engine.sweep();
+                engine.watch_clock();
                 // Asks Cedar, so not on a thread that others wait for.
                 let engine = Arc::clone(&engine);
                 let _detached = tokio::task::spawn_blocking(move || engine.prepare_next_window());

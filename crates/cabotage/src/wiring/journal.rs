@@ -2,9 +2,9 @@
 
 use anyhow::Context as _;
 use config::checked;
-use domain::Clock;
-use std::{fs, path::Path};
-use storage::{Drainer, DrainerSettings, Durability, FileJournal, JournalSettings};
+use domain::{Clock, class::Counts};
+use std::{collections::BTreeMap, fs, path::Path};
+use storage::{Drainer, DrainerSettings, Durability, FileJournal, JournalSettings, LedgerStore};
 
 /// The folder of the segments inside `journal.dir`.
 pub(crate) const SEGMENTS: &str = "journal";
@@ -45,6 +45,20 @@ impl Records {
         let drainer = Drainer::start(journal.clone(), drain)?;
         Ok(Self { journal, drainer })
     }
+}
+
+/// What workloads were like in earlier lives of the gateway, by the ledger in a journal's folder. Nothing where there
+/// is none, or one that cannot be read: a profile informs and must not keep a gateway from starting.
+pub(crate) fn profiles(dir: &Path) -> BTreeMap<String, Counts> {
+    let database = dir.join(LEDGER);
+    if !database.exists() {
+        return BTreeMap::new();
+    }
+    let read = LedgerStore::open_read_only(&database).and_then(|store| store.profiles(i64::MIN));
+    read.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the workloads' profiles begin anew");
+        BTreeMap::new()
+    })
 }
 
 /// `cabotage/` and sixteen random digits, made once for a folder.

@@ -83,7 +83,8 @@ impl Reload {
                 continue;
             }
             seen = now;
-            if let Some(new_files) = self.swap() {
+            // Compiles terms and asks Cedar, for seconds in big fleets: the health checks on this thread go on.
+            if let Some(new_files) = tokio::task::block_in_place(|| self.swap()) {
                 seen = fingerprint(&new_files);
                 files = new_files;
             }
@@ -107,6 +108,7 @@ impl Reload {
             config::build(&checked, &self.sources, self.engine.next_epoch()).map_err(anyhow::Error::from);
         match built.and_then(|spec| Ok(self.engine.load(spec)?)) {
             Ok(epoch) => {
+                super::told_of_terms(&checked, &*self.sources.clock);
                 tracing::info!(
                     snapshot = epoch.0,
                     deployments = checked.deployments.len(),
@@ -134,14 +136,16 @@ fn folder_of(file: &Path) -> PathBuf {
     }
 }
 
-/// Changes when the content of a file does, or when a pack comes or goes.
+/// Changes when the content of a file does, or when a pack, a raw policy, or a file of waivers or approvals comes
+/// or goes.
 fn fingerprint(files: &[PathBuf]) -> u64 {
     let mut hasher = DefaultHasher::new();
     let folders: BTreeSet<PathBuf> = files.iter().map(|file| folder_of(file)).collect();
     for folder in folders {
         let names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-        let packs: BTreeSet<PathBuf> =
-            names.filter(|path| path.extension().is_some_and(|ext| ext == "toml")).collect();
+        let packs: BTreeSet<PathBuf> = names
+            .filter(|path| path.extension().is_some_and(|ext| ext == "toml" || ext == "cedar"))
+            .collect();
         packs.hash(&mut hasher);
     }
     for file in files {

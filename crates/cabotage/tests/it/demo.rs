@@ -14,12 +14,12 @@ use std::{
 const FREE_PORTS: [&str; 6] = ["demo", "--port", "0", "--admin-port", "0", "--machine-readable"];
 
 /// A running demo; killed where the test fails.
-struct Demo {
+pub(crate) struct Demo {
     child: Child,
-    data: String,
+    pub(crate) data: String,
     admin: String,
     simulator: String,
-    folder: PathBuf,
+    pub(crate) folder: PathBuf,
     place: PathBuf,
 }
 
@@ -46,7 +46,7 @@ impl Answer {
 
 impl Demo {
     /// A demo on free ports whose temporary files go to `place`.
-    fn start(place: &Path, more: &[&str]) -> Self {
+    pub(crate) fn start(place: &Path, more: &[&str]) -> Self {
         let mut command = cabotage(place);
         command.args(FREE_PORTS).args(more).env("TMPDIR", place).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
@@ -84,25 +84,25 @@ impl Demo {
         stream.write_all(head.as_bytes()).unwrap();
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         let mut command = cabotage(&self.place);
         command.args(arguments).env("CABOTAGE_ADMIN", &self.admin).env("CABOTAGE_SIM", &self.simulator);
         command.output().unwrap()
     }
 
-    fn json(&self, arguments: &[&str]) -> Value {
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         let output = self.run(arguments);
         serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(&output)))
     }
 
-    fn interrupt(mut self) -> Option<i32> {
+    pub(crate) fn interrupt(mut self) -> Option<i32> {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
         self.child.wait().unwrap().code()
     }
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 

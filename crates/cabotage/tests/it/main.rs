@@ -9,6 +9,7 @@
 )]
 
 mod caller;
+mod catalog;
 mod check;
 mod child;
 mod demo;
@@ -16,7 +17,10 @@ mod kill9;
 mod live;
 mod memory;
 mod probe;
+mod prove;
 mod serve;
+mod state;
+mod terms;
 
 use std::{path::Path, process::Command};
 

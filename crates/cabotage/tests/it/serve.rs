@@ -157,6 +157,93 @@ fn an_edited_term_holds_for_the_next_call() {
     assert!(refused.contains("house-1"), "{refused}");
 }
 
+/// A host with an OpenAI-style API that answers every request the same.
+fn answering_host() -> std::net::SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut seen = Vec::new();
+            let mut piece = [0; 4096];
+            while !seen.ends_with(b"}") {
+                match stream.read(&mut piece) {
+                    Ok(0) | Err(_) => break,
+                    Ok(n) => seen.extend_from_slice(&piece[..n]),
+                }
+            }
+            let body = r#"{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}"#;
+            let head = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                body.len()
+            );
+            let _gone = stream.write_all(format!("{head}{body}").as_bytes());
+        }
+    });
+    address
+}
+
+/// Calls until the answer has this status.
+fn wait_for_status(gateway: &Gateway, status: u16) -> String {
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        let (found, answer) = gateway.call("m");
+        if found == status {
+            return answer;
+        }
+        assert!(Instant::now() < until, "never {status}: {answer}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn waivers_and_raw_policies_are_reloaded_whole_or_not_at_all_and_a_waived_call_is_marked() {
+    let host = answering_host();
+    let text = format!("{}\n[terms]\ndir = \"terms\"\n", configuration("m"))
+        .replace("http://127.0.0.1:9\"", &format!("http://{host}\""));
+    let dir = folder(&[("cabotage.toml", &text), ("terms/house.toml", &pack("vllm"))]);
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join("terms").join(name), text).unwrap();
+    let (gateway, _) = Gateway::start(dir.path(), &["-c", "cabotage.toml"], &[("K", KEY)]);
+    assert!(wait_for_status(&gateway, 403).contains("house-1"));
+    let day = |days: i64| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        jiff::Timestamp::from_second(i64::try_from(now).unwrap() + days * 86_400).unwrap().to_string()
+    };
+    let waiver = format!(
+        "[[waiver]]\nrule = \"house-1\"\nworkload = \"default\"\nreason = \"r\"\nrequester = \"a\"\napprover = \"b\"\nfrom = {}\nuntil = {}\n",
+        day(-1),
+        day(1)
+    );
+    write("waivers.toml", &waiver);
+    let answer = wait_for_status(&gateway, 200);
+    assert!(answer.contains("x-cabotage-waived: house-1\r\n"), "{answer}");
+    let call = answer.split("x-cabotage-call-id: ").nth(1).unwrap().split('\r').next().unwrap().to_owned();
+
+    // A waiver by one person alone: the old terms stay, the waiver that was good among them.
+    write("waivers.toml", &waiver.replace("approver = \"b\"", "approver = \"A\""));
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(gateway.call("m").0, 200, "the old terms stay in force");
+
+    let raw = "@id(\"raw-1\") @title(\"Not there\") @says(\"It may not.\") @source(\"board\") @clause(\"2\")\nforbid (principal, action, resource) when { resource.provider == \"vllm\" };\n";
+    write("waivers.toml", &waiver);
+    write("house.cedar", raw);
+    assert!(wait_for_status(&gateway, 403).contains("raw-1"));
+    write("house.cedar", &raw.replace("resource.provider", "resource.proviter"));
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(gateway.call("m").1.contains("raw-1"), "the old terms stay in force");
+    std::fs::remove_file(dir.path().join("terms/house.cedar")).unwrap();
+    wait_for_status(&gateway, 200);
+    assert_eq!(gateway.stop(), Some(0));
+
+    let shown = cabotage(dir.path())
+        .args(["ledger", "show", "--journal", "cabotage-data", "--call", &call])
+        .output()
+        .unwrap();
+    let shown =
+        format!("{}{}", String::from_utf8_lossy(&shown.stdout), String::from_utf8_lossy(&shown.stderr));
+    assert!(shown.contains("waived: house-1"), "{shown}");
+}
+
 #[test]
 fn a_provider_key_in_the_environment_is_enough() {
     let dir = folder(&[]);

@@ -1,11 +1,11 @@
 //! `POST /v1/chat/completions`: OpenAI Chat Completions for every deployment.
 
-use super::openai::{self, DIALECT};
-use crate::{answer, body::Outgoing, listener::ServerSettings};
+use super::openai::{self, DIALECT, JSON, SSE};
+use crate::{body::Outgoing, listener::ServerSettings};
 use dialects::ReplyContext;
 use domain::CallId;
 use engine::{ActiveCall, AnswerBody, Caller, Engine, WholeReply};
-use http::{HeaderValue, Request, Response, header};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use std::sync::Arc;
 
@@ -31,24 +31,19 @@ pub(super) async fn answer(
             let context =
                 ReplyContext { id: &id, model: Some(&requested), created: reply.created, include_usage };
             let (body, content_type) = match reply.body {
-                AnswerBody::Whole(WholeReply::Bytes(bytes)) => (Outgoing::whole(bytes), "application/json"),
+                AnswerBody::Whole(WholeReply::Bytes(bytes)) => (Outgoing::whole(bytes), JSON),
                 AnswerBody::Whole(WholeReply::Reply(whole)) => {
                     let encoded = dialects::codec(DIALECT).encode_reply(&whole, &context);
                     reply.head.losses.extend(&encoded.losses);
-                    (Outgoing::whole(encoded.body.into()), "application/json")
+                    (Outgoing::whole(encoded.body.into()), JSON)
                 }
                 AnswerBody::Stream(stream) => {
                     let encoder =
                         stream.yields_events().then(|| dialects::codec(DIALECT).stream_encoder(&context));
-                    (Outgoing::stream(stream, encoder, buffered), "text/event-stream; charset=utf-8")
+                    (Outgoing::stream(stream, encoder, buffered), SSE)
                 }
             };
-            let mut response = Response::new(body);
-            let headers = response.headers_mut();
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-            answer::own_headers(headers, &reply.head);
-            response
+            openai::answered(body, content_type, &reply.head)
         }
     }
 }

@@ -13,7 +13,9 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use ledger::PriceSheet;
-use placement::{FactBook, Fleet, PackChoice, Placement, Terms, WorkloadProfile, facts};
+use placement::{
+    CallClass, FactBook, Fleet, PackChoice, Placement, Terms, WorkloadProfile, classify::Override, facts,
+};
 use providers::{AuthMethod, Written};
 use server::{Listener, ServerSettings};
 use simulator::{Simulator, SimulatorConfig};
@@ -103,6 +105,28 @@ pub(crate) const FLEET: &[Place] = &[
     },
 ];
 
+/// A rule about a class: stateless calls of two workloads stay on Azure.
+const LAB: &str = r#"
+[pack]
+id = "lab"
+title = "The lab's own contract"
+binds = "us"
+status = "draft"
+mode = "enforce"
+
+[[rule]]
+id = "lab-stateless"
+title = "Stateless calls of the lab run on Azure"
+from = 2020-01-01
+applies_to = { action = "infer", class = "stateless", workload = ["lab", "lab-runtime"] }
+allowed_only = { provider = "azure" }
+source = "contract 17"
+clause = "4"
+owner = "lab"
+reviewed = 2026-11-21
+waivable = false
+"#;
+
 /// A clock that stands on the wall at a date and runs for durations.
 struct TestClock {
     wall: ManualClock,
@@ -189,7 +213,7 @@ impl Gateway {
         );
         let listener = listener.await.unwrap();
         let address = listener.address().unwrap();
-        tokio::spawn(listener.serve(engine.clone(), std::future::pending()));
+        tokio::spawn(listener.serve(engine.clone(), None, std::future::pending()));
         Self { simulator, engine, journal, address }
     }
 
@@ -266,7 +290,10 @@ fn spec(
 ) -> SnapshotSpec {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
     let eu = std::fs::read_to_string(format!("{root}/terms/eu-residency.toml")).unwrap();
-    let packs = [PackChoice { file: "terms/eu-residency.toml", text: &eu, mode: None }];
+    let packs = [
+        PackChoice { file: "terms/eu-residency.toml", text: &eu, mode: None },
+        PackChoice { file: "terms/lab.toml", text: LAB, mode: None },
+    ];
     let terms = Arc::new(Terms::compile(&packs, &BTreeMap::new()).unwrap());
     let book = std::fs::read_to_string(format!("{root}/catalog/facts.toml")).unwrap();
     let book = FactBook::parse(&[("catalog/facts.toml", &book)]).unwrap();
@@ -311,7 +338,8 @@ fn spec(
         residency: residency.into(),
         ..WorkloadProfile::new(name.into())
     };
-    let profiles = [profile("research", "none"), profile("support-eu", "eu")];
+    let names = [("research", "none"), ("support-eu", "eu"), ("lab", "none"), ("lab-runtime", "none")];
+    let profiles = names.map(|(name, residency)| profile(name, residency));
     let fleet = Arc::new(Fleet::new(facts, &profiles, &terms).unwrap());
     let workload = |name: &str| {
         let (principal, data_classes) = fleet.workload(&WorkloadId::new(name)).unwrap();
@@ -322,6 +350,10 @@ fn spec(
             explains: Explains::Full,
             may_pin: true,
             models: Vec::new(),
+            class: (name == "lab-runtime").then(|| Override {
+                class: CallClass::Stateful,
+                reason: "runs inside a managed runtime".into(),
+            }),
         }
     };
     let mut models: BTreeMap<&str, Vec<DeploymentId>> = BTreeMap::new();
@@ -334,14 +366,20 @@ fn spec(
             .into_iter()
             .map(|(name, deployments)| ModelSpec { name: ModelName::new(name), deployments })
             .collect(),
-        workloads: vec![workload("research"), workload("support-eu")],
-        keys: [("key-1", KEY, "research"), ("key-2", "sk-eu", "support-eu")]
-            .map(|(id, secret, workload)| KeySpec {
-                id: KeyId::new(id),
-                secret: secret.to_owned().into(),
-                workload: workload.into(),
-            })
-            .into(),
+        workloads: names.map(|(name, _)| workload(name)).into(),
+        keys: [
+            ("key-1", KEY, "research"),
+            ("key-2", "sk-eu", "support-eu"),
+            ("key-3", "sk-lab", "lab"),
+            ("key-4", "sk-lab-runtime", "lab-runtime"),
+        ]
+        .map(|(id, secret, workload)| KeySpec {
+            id: KeyId::new(id),
+            secret: secret.to_owned().into(),
+            workload: workload.into(),
+        })
+        .into(),
         placement: Arc::new(Placement::new(engine.next_epoch(), terms, fleet)),
+        discover: true,
     }
 }

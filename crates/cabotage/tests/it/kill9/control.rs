@@ -119,7 +119,7 @@ fn gateway() {
     let Some(control) = controls.into_iter().find(|control| control.name() == told) else { return };
     let _already = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let text = std::fs::read_to_string("cabotage.toml").unwrap();
-    let shipped = Shipped { facts: FACTS, packs: &[] };
+    let shipped = Shipped { facts: FACTS, packs: &[], optional: &[] };
     let checked = config::check(Text { file: Path::new("cabotage.toml"), text: &text }, shipped, &Process);
     let checked = checked.unwrap_or_else(|problems| panic!("{problems}"));
     let clock: Arc<dyn Clock> = Arc::new(RealClock(Instant::now()));
@@ -144,6 +144,6 @@ fn gateway() {
     runtime.block_on(async {
         let listener = Listener::bind(checked.listen.data, ServerSettings::default()).await.unwrap();
         eprintln!("callers:        http://{}/v1", listener.address().unwrap());
-        listener.serve(engine, std::future::pending()).await;
+        listener.serve(engine, None, std::future::pending()).await;
     });
 }

@@ -133,6 +133,17 @@ impl Demo {
         self.ask(key, &question(model, text, false))
     }
 
+    /// Sends a request and shows it, without its answer.
+    pub(super) fn post(&self, stage: &Stage, key: &str, path: &str, body: &str) -> anyhow::Result<Answer> {
+        stage.command(&format!(
+            "curl -i {}{path} -H 'authorization: Bearer {key}' -H 'content-type: application/json' -d '{body}'",
+            self.data
+        ));
+        let authorization = format!("Bearer {key}");
+        let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+        http1::ask(&self.data, "POST", path, &headers, body.as_bytes())
+    }
+
     /// Sends a streamed call and shows it.
     pub(super) fn stream(&self, stage: &Stage, key: &str, model: &str, text: &str) -> anyhow::Result<Answer> {
         let body = question(model, text, true);

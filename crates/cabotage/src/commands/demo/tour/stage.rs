@@ -5,7 +5,9 @@ use serde_json::Value;
 use std::process::ExitCode;
 
 /// Words before ids, and what an id is made of.
-const IDS: [&str; 3] = ["call_", "dec_", "chatcmpl-"];
+const IDS: [&str; 8] = ["call_", "dec_", "chatcmpl-", "conv_", "resp_", "msg_", "rs_", "fc_"];
+/// Members of an object that tell when it was made, in Unix seconds.
+const TIMES: [&str; 1] = ["\"created_at\":"];
 /// Longest line of the transcript, in characters.
 const LINE_MAX: usize = 640;
 /// Longest text of an answer that is shown, in characters.
@@ -75,6 +77,29 @@ impl Stage {
         self.say(&said(answer));
     }
 
+    /// Shows the answer to a turn: status, where it ran, what was lost, and what was said.
+    pub(super) fn turn(&self, answer: &Answer) {
+        self.say(&format!("HTTP/1.1 {}", answer.status));
+        for name in ["x-cabotage-deployment", "x-cabotage-translation-loss"] {
+            if !answer.header(name).is_empty() {
+                self.say(&format!("{name}: {}", answer.header(name)));
+            }
+        }
+        let Ok(body) = serde_json::from_slice::<Value>(&answer.body) else { return };
+        if let Some(error) = body.get("error").filter(|error| !error.is_null()) {
+            self.say(&error.to_string());
+        }
+        for item in body.get("output").and_then(Value::as_array).into_iter().flatten() {
+            let word = |pointer: &str| item.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+            let text: String = match word("/type") {
+                "function_call" => format!("{} {}", word("/name"), word("/arguments")),
+                "reasoning" => format!("{}{}", word("/summary/0/text"), word("/content/0/text")),
+                _ => word("/content/0/text").to_owned(),
+            };
+            self.say(&format!("{}: {}", word("/type"), text.chars().take(TEXT_MAX).collect::<String>()));
+        }
+    }
+
     /// Prints the count. Exit 1 where something failed.
     pub(super) fn end(self) -> ExitCode {
         println!("\n{} passed, {} failed", self.passed, self.failed);
@@ -87,6 +112,7 @@ impl Stage {
             line = line.replace(text, mask);
         }
         let line = IDS.iter().fold(line, |line, word| without_ids(&line, word));
+        let line = TIMES.iter().fold(line, |line, member| without_number(&line, member));
         let line = without_times(&line);
         match line.char_indices().nth(LINE_MAX) {
             Some((end, _)) => format!("{}…", line.split_at_checked(end).map_or("", |(kept, _)| kept)),
@@ -108,6 +134,16 @@ fn without_times(line: &str) -> String {
         if is_time(bare) { word.replace(bare, "(time)") } else { word.to_owned() }
     });
     words.collect::<Vec<_>>().join(" ")
+}
+
+/// `"created_at":1795275597` → `"created_at":(time)`.
+fn without_number(line: &str, member: &str) -> String {
+    match line.split_once(member) {
+        Some((before, after)) => {
+            format!("{before}{member}(time){}", after.trim_start_matches(|c: char| c.is_ascii_digit()))
+        }
+        None => line.to_owned(),
+    }
 }
 
 /// `call_01a1fe…` → `call_…`.
@@ -168,6 +204,10 @@ mod tests {
             "x-cabotage-call-id: call_…, dec_…"
         );
         assert_eq!(stage.masked("tool_call_id, call_id"), "tool_call_id, call_id");
+        assert_eq!(
+            stage.masked(r#"{"id":"conv_01a1fec3a4f875a8acb59fbc0c19d93a","created_at":1795275597,"m":{}}"#),
+            r#"{"id":"conv_…","created_at":(time),"m":{}}"#
+        );
         let line = stage.masked("  1 at 2026-11-21T12:08:51.936612Z: done, until 2026-12-01T00:00:00Z");
         assert_eq!(line, "  1 at (time): done, until 2026-12-01T00:00:00Z");
         assert_eq!(stage.masked(&"x".repeat(900)).chars().count(), LINE_MAX + 1);

@@ -3,6 +3,7 @@
 mod bank;
 mod calls;
 mod dates;
+mod moves;
 mod records;
 
 use super::stage::Stage;
@@ -14,7 +15,7 @@ pub(super) struct Scene {
 }
 
 /// Every scene.
-pub(super) const ALL: [Scene; 6] = [
+pub(super) const ALL: [Scene; 7] = [
     Scene {
         title: "1. A call: the answer, its cost, one line of why; and a stream",
         play: calls::first_call,
@@ -24,4 +25,8 @@ pub(super) const ALL: [Scene; 6] = [
     Scene { title: "4. Midnight: the bank's contract with AWS comes into force", play: bank::midnight },
     Scene { title: "5. One line of the bank's terms is edited", play: bank::edited },
     Scene { title: "6. kill -9, restart, ledger show: nothing is missing", play: records::killed },
+    Scene {
+        title: "7. A conversation moves from Azure to Bedrock, Vertex and vLLM, over a kill -9",
+        play: moves::moved,
+    },
 ];
