@@ -46,6 +46,12 @@ def messages_seen(response: Response) -> int:
 # --- one turn ---
 
 
+def test_the_head_says_who_keeps_the_conversation(client: openai.OpenAI) -> None:
+    for kept, wanted in [(True, "stateless; gateway_state"), (False, "stateless")]:
+        raw = client.responses.with_raw_response.create(model=MODEL, input="hello", store=kept)
+        assert raw.headers["x-cabotage-class"] == wanted
+
+
 def test_create(client: openai.OpenAI, target: Target, nonce: str, simulator: Simulator) -> None:
     reply = client.responses.create(model=target.model, input=f"say {nonce}", metadata={"ship": nonce})
     assert reply.output_text.endswith(f"1 messages, 0 images. You said: say {nonce}")

@@ -3,7 +3,7 @@
 
 use crate::faults;
 use dialects::openai_responses as wire;
-use domain::{Call, Event, Fault, Reply};
+use domain::{Call, Event, Fault, Reply, Sign, Signs};
 use engine::{ActiveCall, AnswerBody, Caller, Engine, Head, Piece, Place, Refused, ReplyStream, Tailor};
 use placement::{Classification, Surface};
 use std::{
@@ -66,9 +66,10 @@ impl Model for EngineModel {
     fn infer(&self, call: Call, tailor: Arc<dyn Tailor>) -> Future<'_, Result<Answered, Box<Refused>>> {
         Box::pin(async move {
             let id = self.engine.new_call_id();
-            // Nobody but us keeps anything: what reaches the provider is whole in itself.
-            let call = ActiveCall::items(id, call, Surface::OpenAiResponses, Classification::default())
-                .tailored(tailor);
+            // Nobody but us keeps anything: what reaches the provider is whole in itself, so terms judge it as a
+            // stateless call; where its conversation lies is told.
+            let kept_here = Classification::by(Signs::NONE.with(Sign::GatewayState, true));
+            let call = ActiveCall::items(id, call, Surface::OpenAiResponses, kept_here).tailored(tailor);
             let served = self.engine.infer(&self.caller, call).await.map_err(Box::new)?;
             let body = match served.body {
                 AnswerBody::Stream(stream) => AnsweredBody::Events(Box::new(Streamed(stream))),

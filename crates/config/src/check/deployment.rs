@@ -7,7 +7,7 @@ use crate::{
     raw::{self, Raw},
 };
 use domain::{DeploymentId, ModelName, ReasoningControl, SecretNeed};
-use placement::{Attribute, facts::Stated};
+use placement::{Attribute, FactBook, attribute::UNKNOWN, facts::Stated};
 use providers::{AuthMethod, Descriptor, Endpoint, Reach, Written, registry};
 use std::collections::BTreeMap;
 
@@ -55,6 +55,28 @@ impl Check<'_> {
             }
         }
         all
+    }
+
+    /// A rule about a model family does not see a deployment whose family nobody states.
+    pub(super) fn note_families(&mut self, deployments: &[Deployment], facts: Option<&FactBook>) {
+        let Some(facts) = facts else { return };
+        for deployment in deployments {
+            let described = facts.describe(&placement::DeploymentSpec {
+                id: deployment.id.clone(),
+                provider: deployment.endpoint.provider().descriptor().id.into(),
+                model: deployment.model.clone(),
+                stated: deployment.stated.clone(),
+            });
+            if described.value(Attribute::Family, jiff::Timestamp::UNIX_EPOCH).as_word() == UNKNOWN {
+                let message = format!(
+                    "nobody states the family of `{}` ({}): rules about a family do not see it",
+                    deployment.model, deployment.id
+                );
+                let hint =
+                    "state it at the deployment: facts = { family = \"…\" } (`other` where it has none)";
+                self.document.note_at(at!["deployment"], message, hint);
+            }
+        }
     }
 
     /// Names stand in records, headers and `model@deployment`.

@@ -89,6 +89,7 @@ impl Check<'_> {
         let terms = self.terms(&raw.terms, &approvers);
         let facts = self.facts(&raw.facts);
         let deployments = self.deployments(raw);
+        self.note_families(&deployments, facts.as_ref());
         let models = self.models(raw, &deployments);
         let levels = self.levels(raw, terms.as_ref(), &models);
         let workloads = self.workloads(raw, &models, &levels);

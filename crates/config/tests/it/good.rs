@@ -185,6 +185,20 @@ fn what_should_be_known_is_noted() {
 }
 
 #[test]
+fn a_deployment_that_rules_about_families_do_not_see_is_noted() {
+    let with = |model: &str, facts: &str| {
+        let text = format!(
+            "[[deployment]]\nprovider = \"openai\"\nmodel = \"{model}\"\n{facts}[[key]]\nid = \"me\"\nsecret = {{ env = \"GATEWAY_KEY\" }}\n"
+        );
+        check(&text).unwrap_or_else(|problems| panic!("{problems}")).notes.to_string()
+    };
+    let noted = with("house-model-7", "");
+    assert!(noted.contains("nobody states the family of `house-model-7` (openai/house-model-7)"), "{noted}");
+    assert_eq!(with("house-model-7", "facts = { family = \"other\" }\n"), "");
+    assert_eq!(with("gpt-5.4", ""), "");
+}
+
+#[test]
 fn an_optional_pack_is_in_force_only_where_it_is_named_or_in_the_operators_folder() {
     let base = "[[deployment]]\nprovider = \"openai\"\nmodel = \"gpt-5.4\"\n[[key]]\nid = \"me\"\nsecret = { env = \"GATEWAY_KEY\" }\n";
     let packs = |head: &str| -> Vec<String> {

@@ -90,14 +90,18 @@ async fn unkept(
     agent: AgentMarks,
     buffered: Buffered,
 ) -> Response<Outgoing> {
-    let Decoded { call: inner, mut ask } = decoded;
+    let Decoded { call: mut inner, mut ask } = decoded;
     let wanted = ask.store == Some(true);
     // The answer says what is true.
     if let Ok(no) = Raw::parse("false") {
         ask.echo.set("store", no);
     }
     let head = Head::new(format!("resp_{:032x}", asked.call.bits()), 0, inner.model.as_str(), &ask);
+    // The API keeps an answer unless it is told not to; upstreams of this call are told so, and terms judge what they
+    // are told.
+    inner.options.store = Some(false);
     let classification = classify(&inner);
+    inner.options.store = None;
     let active =
         ActiveCall::items(asked.call, inner, Surface::OpenAiResponses, classification).from_agent(agent);
     let mut reply = match asked.engine.infer(&asked.caller, active).await {
