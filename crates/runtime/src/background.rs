@@ -147,7 +147,7 @@ impl Runtime {
         let mut events = Vec::new();
         let mut stream = wire::ResponseStream::new(turning.head.clone());
         stream.queue(&mut events);
-        let object = wire::snapshot(&turning.head, wire::Status::Queued, &[], None, None);
+        let object = wire::snapshot(&turning.head, Status::Queued, &[], None, None);
         // It is there before the caller knows its id.
         let until = self.now_us().saturating_add(micros(ALIVE));
         turning.begin(&object, streamed, until).await.map_err(refused)?;
@@ -216,7 +216,7 @@ impl Runtime {
     ) -> Result<Raw, Fault> {
         let mut kept = KeptResponse::read(&record.body)?;
         let head = kept.head.take().ok_or_else(|| faults::internal("a running response has no head"))?;
-        let to = if status == Status::Cancelled { wire::Status::Cancelled } else { wire::Status::Failed };
+        let to = if status == Status::Cancelled { status } else { Status::Failed };
         let failed = fault.map(failure);
         let object = wire::snapshot(&head, to, &[], None, failed.as_ref());
         kept.response = object.clone();
@@ -346,7 +346,7 @@ async fn run(
     let mut object = last_object(&events).unwrap_or_else(|| stream.response());
     if let Err(fault) = kept {
         let failed = failure(&fault);
-        object = wire::snapshot(&turning.head, wire::Status::Failed, &[], None, Some(&failed));
+        object = wire::snapshot(&turning.head, Status::Failed, &[], None, Some(&failed));
         events = vec![crate::stream::error_event(&fault, events.first().map_or(0, |event| event.sequence))];
         let _already_told = turning.keep_without_answer(&object, Status::Failed, recorder.streamed).await;
     }

@@ -7,7 +7,7 @@ use crate::{
     raw::{self, Raw},
 };
 use domain::{DeploymentId, ModelName, ReasoningControl, SecretNeed};
-use placement::{Attribute, FactBook, attribute::UNKNOWN, facts::Stated};
+use placement::{Attribute, FactBook, facts::Stated};
 use providers::{AuthMethod, Descriptor, Endpoint, Reach, Written, registry};
 use std::collections::BTreeMap;
 
@@ -61,13 +61,13 @@ impl Check<'_> {
     pub(super) fn note_families(&mut self, deployments: &[Deployment], facts: Option<&FactBook>) {
         let Some(facts) = facts else { return };
         for deployment in deployments {
-            let described = facts.describe(&placement::DeploymentSpec {
+            let spec = placement::DeploymentSpec {
                 id: deployment.id.clone(),
                 provider: deployment.endpoint.provider().descriptor().id.into(),
                 model: deployment.model.clone(),
                 stated: deployment.stated.clone(),
-            });
-            if described.value(Attribute::Family, jiff::Timestamp::UNIX_EPOCH).as_word() == UNKNOWN {
+            };
+            if !facts.states(Attribute::Family, &spec) {
                 let message = format!(
                     "nobody states the family of `{}` ({}): rules about a family do not see it",
                     deployment.model, deployment.id

@@ -2,7 +2,7 @@
 
 use super::{
     OWN,
-    head::{self, Failure, Head, Moment, Status, Thoughts},
+    head::{self, Failure, Head, Moment, Thoughts},
     item::{self, Shape},
     response::is_own,
     types::{USAGE, WireUsage, usage_text, write_nulls},
@@ -11,7 +11,9 @@ use crate::{
     codec::{Encoded, ReplyContext},
     object::{self, Object, raw_of},
 };
-use domain::{Bag, Candidate, Dialect, Item, ItemKind, Losses, Raw, Reply, Usage, UsageSource};
+use domain::{
+    Bag, Candidate, Dialect, Item, ItemKind, Losses, Raw, Reply, Usage, UsageSource, state::Status,
+};
 
 /// Writes a whole answer where nothing is known of the request but the context.
 pub(super) fn reply(reply: &Reply, context: &ReplyContext<'_>) -> Encoded {

@@ -5,7 +5,7 @@ use super::{
     ask::{Echo, StateAsk},
 };
 use crate::{codec::ReplyContext, object::Object};
-use domain::{Bag, Finish, ItemKind, Losses, Message, PartKind, Reply, Usage};
+use domain::{Bag, Finish, ItemKind, Losses, Message, PartKind, Reply, Usage, state::Status};
 use serde::{Deserialize, Serialize};
 
 /// What a `response` object says besides its output: chosen by whoever answers, the same for the stream and for
@@ -42,45 +42,6 @@ pub enum Thoughts {
     Summary,
     /// `content`: for hosts that show the thought itself (open models).
     Content,
-}
-
-/// How far a response is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// Waits for its turn (background).
-    Queued,
-    /// Being made.
-    InProgress,
-    /// Done.
-    Completed,
-    /// Ended before its time: `incomplete_details` says why.
-    Incomplete,
-    /// Broken off: `error` says why.
-    Failed,
-    /// The caller called it off.
-    Cancelled,
-}
-
-impl Status {
-    /// The wire word.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::InProgress => "in_progress",
-            Self::Completed => "completed",
-            Self::Incomplete => "incomplete",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
-    /// True where nothing will change any more.
-    #[must_use]
-    pub const fn is_final(self) -> bool {
-        !matches!(self, Self::Queued | Self::InProgress)
-    }
 }
 
 /// The `error` of a failed response.

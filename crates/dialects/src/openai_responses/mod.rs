@@ -39,9 +39,10 @@ use domain::{Call, Dialect, Fault, Reply};
 
 pub use ask::{Echo, StateAsk, Truncation};
 pub use decode::{Decoded, append_items, decode, decode_count, is_instructions};
+pub use domain::state::Status;
 pub use encode::{compaction, input_tokens, response, snapshot};
 pub use error::failure;
-pub use head::{Failure, Head, Status, Thoughts};
+pub use head::{Failure, Head, Thoughts};
 pub use item::{decode_item, encode_item, item_id, reference};
 pub use stream_out::{DONE, ResponseStream, WireEvent};
 

@@ -3,7 +3,7 @@
 
 use super::{
     OWN, encode, error,
-    head::{self, Head, Moment, Status, Thoughts},
+    head::{self, Head, Moment, Thoughts},
     item, part,
     types::noted,
 };
@@ -14,6 +14,7 @@ use crate::{
 };
 use domain::{
     Bag, Delta, Event, Fault, Finish, Fold, Item, ItemKind, Losses, Message, Opened, Part, Raw, Usage,
+    state::Status,
 };
 
 /// What stands at the end of a stream after its last event, as Open Responses wants it; the vendor's own
@@ -580,7 +581,7 @@ impl ResponseStream {
         let incomplete = if status == Status::Incomplete { self.end_status().1 } else { None };
         let moment = Moment {
             output: &output,
-            usage: self.usage.as_ref().filter(|_| status.is_final()),
+            usage: self.usage.as_ref().filter(|_| !status.is_running()),
             tier: self.tier.as_deref(),
             incomplete,
             extra: Some(&self.extra),

@@ -169,6 +169,12 @@ impl FactBook {
         DeploymentFacts::new(spec.id.clone(), all)
     }
 
+    /// Whether anybody states this fact of the deployment, at any time.
+    #[must_use]
+    pub fn states(&self, attribute: Attribute, spec: &DeploymentSpec) -> bool {
+        !self.rows_of(attribute, spec, &self.known(spec)).is_empty()
+    }
+
     /// The rows of one fact, cut so that they do not overlap.
     fn rows_of(&self, attribute: Attribute, spec: &DeploymentSpec, known: &Known) -> Vec<DatedFact> {
         let ranked = self.ranked(attribute, spec, known);

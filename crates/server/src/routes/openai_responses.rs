@@ -40,7 +40,8 @@ pub(super) async fn answer(asked: Asked, request: Request<Incoming>) -> Response
             (Some((state, Ok(client))), _) => return kept(state, client, *call, decoded, buffered).await,
             (Some((_, Err(fault))), Err(_)) => return asked.refuse(&fault),
             (None, Err(fault)) => return asked.refuse(&fault),
-            // Said in so many words, not keeping it is a refusal; left to the default, it is a named loss.
+            // There are stores and the terms permit none: said in so many words that is a refusal. Left to the
+            // default, or without any store, not keeping it is a named loss.
             (Some((_, Err(fault))), Ok(())) if decoded.ask.store == Some(true) => {
                 return asked.refuse(&fault);
             }
@@ -91,7 +92,7 @@ async fn unkept(
     buffered: Buffered,
 ) -> Response<Outgoing> {
     let Decoded { call: mut inner, mut ask } = decoded;
-    let wanted = ask.store == Some(true);
+    let lost = ask.stores();
     // The answer says what is true.
     if let Ok(no) = Raw::parse("false") {
         ask.echo.set("store", no);
@@ -108,7 +109,7 @@ async fn unkept(
         Err(refused) => return openai::refused(asked.call, refused),
         Ok(reply) => reply,
     };
-    if wanted {
+    if lost {
         reply.head.losses.add("store");
     }
     let head = Head { created_at: reply.created, completed_at: Some(reply.created), ..head };

@@ -23,5 +23,6 @@ mod faults;
 mod flip;
 mod gateway;
 mod raw;
+mod responses_unkept;
 mod secrets;
 mod wire;
