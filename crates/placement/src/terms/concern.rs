@@ -1,7 +1,10 @@
 //! What a comparison need not ask: rules that judge alike on both sides, places and workloads that no rule tells
 //! apart. Everything left out here would have come out the same; a doubt is always asked.
 
-use super::{Clause, Row, Terms, Waiver, sheet::Verdict};
+use super::{
+    Clause, Row, Terms, Waiver,
+    scope::{conditions, fits, listed, touched},
+};
 use crate::{
     attribute::{Attribute, Owner, Value},
     facts::DeploymentFacts,
@@ -228,56 +231,4 @@ fn same(before: Side<'_>, after: Side<'_>, id: &str, old: Option<&Row>, new: Opt
 
 fn in_force(row: &Row, now: Timestamp) -> bool {
     row.from.is_none_or(|from| from <= now) && row.until.is_none_or(|until| now < until)
-}
-
-/// What must hold for the rule to speak at all, exceptions aside.
-fn conditions(row: &Row) -> impl Iterator<Item = &Clause> {
-    let verdict: &[Clause] = match &row.verdict {
-        Verdict::Forbidden(clauses) => clauses,
-        Verdict::AllowedOnly(_) | Verdict::Notice => &[],
-    };
-    row.applies_to.iter().chain(verdict)
-}
-
-/// As `compile::touches` makes it: one of the words is one of the clause's.
-fn touched(clause: &Clause, value: &Value) -> bool {
-    value.words().any(|own| listed(clause, own))
-}
-
-fn listed(clause: &Clause, own: &str) -> bool {
-    clause.words.iter().any(|word| fits(word, own))
-}
-
-/// A word, or a pattern in which `*` stands for any text.
-fn fits(word: &str, own: &str) -> bool {
-    let Some((head, rest)) = word.split_once('*') else { return word == own };
-    let Some(mut left) = own.strip_prefix(head) else { return false };
-    let mut parts: Vec<&str> = rest.split('*').collect();
-    let tail = parts.pop().unwrap_or_default();
-    for part in parts {
-        let Some((_, after)) = left.split_once(part) else { return false };
-        left = after;
-    }
-    left.ends_with(tail)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::fits;
-
-    #[test]
-    fn a_pattern_fits_as_in_cedar() {
-        for (pattern, own, expect) in [
-            ("gpt-5.4", "gpt-5.4", true),
-            ("gpt-5.4", "gpt-5.4-pro", false),
-            ("gpt-*", "gpt-5.4-pro", true),
-            ("*-pro", "gpt-5.4-pro", true),
-            ("g*5*pro", "gpt-5.4-pro", true),
-            ("g*6*pro", "gpt-5.4-pro", false),
-            ("ab*ba", "aba", false),
-            ("*", "", true),
-        ] {
-            assert_eq!(fits(pattern, own), expect, "{pattern} {own}");
-        }
-    }
 }

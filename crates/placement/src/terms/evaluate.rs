@@ -12,15 +12,14 @@ use crate::{
     permission::{Action, Finding, Mode, Permission},
 };
 use cedar_policy::{
-    Authorizer, Context, Decision, Entities, Entity, EntityId, EntityTypeName, EntityUid, Policy, PolicySet,
-    Request, Response, RestrictedExpression,
+    Authorizer, Context, Decision, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, Response,
+    RestrictedExpression,
 };
 use jiff::Timestamp;
 use std::{
-    collections::HashMap,
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     str::FromStr,
-    sync::{Arc, Mutex},
+    sync::Arc,
 };
 
 /// One question in full: every attribute resolved. Made from a permission key, or by hand for a host that is
@@ -100,72 +99,10 @@ impl Terms {
         permission.refused = sorted(findings);
         permission
     }
-
-    /// The policies that can concern a question, by scope (action, family), and in force at its instant, by their
-    /// mode then. Made once per scope and stretch of time without a change, and kept: actions, families and
-    /// dates are finite.
-    fn sets_for(&self, ask: &Ask, base: &Policy) -> Result<Arc<Scoped>, String> {
-        let family = ask.get(Attribute::Family);
-        let dates = self.rules.values().flat_map(|rule| {
-            let modes = rule.modes.iter().filter_map(|mode| mode.from);
-            modes.chain(rule.info.from).chain(rule.info.until)
-        });
-        let since = dates.filter(|date| *date <= ask.now).max();
-        let key = (ask.action, Arc::from(family.as_word()), since, Arc::clone(&ask.raised));
-        if let Ok(sets) = self.sets.0.lock()
-            && let Some(found) = sets.get(&key)
-        {
-            return Ok(Arc::clone(found));
-        }
-        let mut enforced = vec![base.clone()];
-        let mut advisory = vec![base.clone()];
-        for rule in self.rules.values() {
-            let concerned = rule.actions.contains(&ask.action)
-                && rule.info.from.is_none_or(|from| from <= ask.now)
-                && rule.info.until.is_none_or(|until| ask.now < until)
-                && (rule.families.is_empty() || rule.families.iter().any(|f| family.has(f)));
-            if concerned && rule.acts(ask) == Mode::Enforce && !rule.notice {
-                enforced.push(rule.policy.clone());
-            } else if concerned {
-                advisory.push(rule.policy.clone());
-            }
-            if concerned {
-                advisory.extend(rule.unwaived.clone());
-            }
-        }
-        let set =
-            |policies: Vec<Policy>| PolicySet::from_policies(policies).map_err(|error| error.to_string());
-        let advisory = if advisory.len() > 1 { Some(set(advisory)?) } else { None };
-        let scoped = Arc::new(Scoped { enforced: set(enforced)?, advisory });
-        if let Ok(mut sets) = self.sets.0.lock()
-            && sets.len() < MAX_SETS
-        {
-            sets.insert(key, Arc::clone(&scoped));
-        }
-        Ok(scoped)
-    }
 }
-
-/// At most this many pairs of policy sets are kept; beyond it they are made anew for each question.
-const MAX_SETS: usize = 4_096;
-
-/// Policy sets by action, family, the last change of any rule or mode, and raised packs.
-#[derive(Debug, Default)]
-pub(crate) struct Sets(Mutex<HashMap<Scope, Arc<Scoped>>>);
-
-/// Action, family, the last change of any rule or mode before the instant, and the packs that were raised.
-type Scope = (Action, Arc<str>, Option<Timestamp>, Raised);
 
 /// What stands before the id of a rule's policy without its waivers.
 pub(crate) const UNWAIVED: &str = "unwaived:";
-
-/// The policies of one scope, each set with the base permit.
-#[derive(Debug)]
-struct Scoped {
-    enforced: PolicySet,
-    /// `None` where no such rule concerns the scope.
-    advisory: Option<PolicySet>,
-}
 
 /// What Cedar said: its decision, and the rules that determined it (of a denial, the forbids).
 struct Said {
@@ -292,6 +229,7 @@ fn uid(kind: &str, id: &str) -> Result<EntityUid, String> {
 mod tests {
     use super::*;
     use crate::terms::{PackChoice, sheet::DatedMode};
+    use cedar_policy::{Policy, PolicySet};
     use std::collections::BTreeMap;
 
     fn terms_with(id: &str, policy: &str, mode: Mode) -> Terms {
@@ -305,7 +243,7 @@ mod tests {
         let rule = Rule {
             info: Arc::new(info),
             actions: vec![Action::Infer],
-            families: Vec::new(),
+            conditions: Vec::new(),
             modes: vec![DatedMode { mode, from: None }],
             notice: false,
             unwaived: None,

@@ -3,7 +3,7 @@
 //! [`sheet`] reads a pack, [`compile`] makes policies of its rows, [`raw`] reads the policies beside it,
 //! [`waiver`] lifts a rule for a time, [`approval`] is a second person's signature, [`schema`] makes the Cedar
 //! schema of the attribute list, [`sentence`] says a row in plain words, [`windows`] cuts time where anything changes,
-//! [`evaluate`] asks Cedar. [`Terms`] is all packs together, checked.
+//! [`scope`] leaves out the rules that cannot speak, [`evaluate`] asks Cedar. [`Terms`] is all packs together, checked.
 
 pub mod amend;
 pub mod approval;
@@ -18,6 +18,7 @@ pub mod observed;
 pub mod prove;
 mod raw;
 pub mod schema;
+mod scope;
 pub mod sentence;
 pub mod sheet;
 pub mod timeline;
@@ -166,8 +167,8 @@ pub(crate) fn same_person(a: &str, b: &str) -> bool {
 pub(crate) struct Rule {
     pub(crate) info: Arc<RuleInfo>,
     pub(crate) actions: Vec<Action>,
-    /// Families that it can concern; empty: all.
-    pub(crate) families: Vec<Arc<str>>,
+    /// Where one of these is not met, it says nothing; of a raw policy none are known.
+    pub(crate) conditions: Vec<Clause>,
     /// Modes with the dates from which they hold, sorted; before the first: observe.
     pub(crate) modes: Vec<DatedMode>,
     /// True for a notice: it refuses nothing in any mode.
@@ -203,7 +204,7 @@ pub struct Terms {
     reads: BTreeSet<Attribute>,
     data_classes: BTreeSet<Arc<str>>,
     hash: String,
-    sets: evaluate::Sets,
+    scopes: scope::Scopes,
     waivers: Vec<Waiver>,
     approvals: BTreeMap<Arc<str>, PackApproval>,
     approval_notes: Problems,
@@ -270,7 +271,7 @@ impl Terms {
             reads: BTreeSet::new(),
             data_classes: BTreeSet::new(),
             hash: hasher.finalize().to_hex().to_string(),
-            sets: evaluate::Sets::default(),
+            scopes: scope::Scopes::default(),
             waivers,
             approvals: approvals.of,
             approval_notes: approvals.notes,
@@ -304,15 +305,9 @@ impl Terms {
                     self.data_classes.extend(clause.words.iter().cloned());
                 }
             }
-            let families = row
-                .applies_to
-                .iter()
-                .find(|clause| clause.attribute == Attribute::Family)
-                .map(|clause| clause.words.clone())
-                .unwrap_or_default();
             let compiled = Compiled {
                 actions: row.actions.clone(),
-                families,
+                conditions: scope::conditions(row).cloned().collect(),
                 modes: usual(&row.modes),
                 notice: row.notice.is_some(),
             };
@@ -324,7 +319,7 @@ impl Terms {
             self.reads.extend(own.reads);
             self.data_classes.extend(own.data_classes);
             let modes = usual(&own.modes);
-            let compiled = Compiled { actions: own.actions, families: Vec::new(), modes, notice: false };
+            let compiled = Compiled { actions: own.actions, conditions: Vec::new(), modes, notice: false };
             let text = own.text;
             self.add(&Arc::new(own.info), compiled, &|id, waived| raw::compile(id, &text, waived))?;
         }
@@ -355,9 +350,11 @@ impl Terms {
         } else {
             Some(policy(&format!("{}{}", evaluate::UNWAIVED, info.id), "").map_err(failed)?)
         };
-        let Compiled { actions, families, modes, notice } = compiled;
+        let Compiled { actions, conditions, modes, notice } = compiled;
+        self.scopes.look_at(&conditions);
         self.boundaries.extend(modes.iter().filter_map(|mode| mode.from));
-        let rule = Rule { info: Arc::clone(info), actions, families, modes, notice, policy: whole, unwaived };
+        let rule =
+            Rule { info: Arc::clone(info), actions, conditions, modes, notice, policy: whole, unwaived };
         self.rules.insert(Arc::clone(&info.id), rule);
         Ok(())
     }
@@ -540,7 +537,7 @@ impl ReadPack<'_> {
 /// What is known of a rule beside its policy.
 struct Compiled {
     actions: Vec<Action>,
-    families: Vec<Arc<str>>,
+    conditions: Vec<Clause>,
     modes: Vec<DatedMode>,
     notice: bool,
 }

@@ -54,19 +54,46 @@ fn per_round(rounds: u32, mut work: impl FnMut()) -> Spent {
     spent(|| (0..rounds).for_each(|_| work())).per(rounds)
 }
 
-/// As many rules as asked for, of so many families, so that the filter by scope has something to do; of none, so
-/// that it has nothing to do.
-fn pack(rules: usize, families: usize) -> String {
+/// What the rules of a made pack look at, and so how many of them are left for Cedar.
+#[derive(Clone, Copy, PartialEq)]
+enum Looks {
+    /// Each at a team of its own, a fifth of them at the family: of a question at most one is left.
+    FamiliesAndTeams,
+    /// Each at a team of its own: one is left.
+    Teams,
+    /// Each at a region of its own, of which the fleet has 64: few are left, and other ones at each deployment.
+    Regions,
+    /// At nothing: all are left, for each question.
+    Nothing,
+}
+
+impl Looks {
+    const fn words(self) -> &'static str {
+        match self {
+            Self::FamiliesAndTeams => "looking at families and teams",
+            Self::Teams => "looking at teams",
+            Self::Regions => "looking at regions",
+            Self::Nothing => "looking at nothing that tells questions apart",
+        }
+    }
+}
+
+/// As many rules as asked for. All of them permit two clouds and no other.
+fn pack(rules: usize, looks: Looks) -> String {
     let mut text =
         "[pack]\nid = \"many\"\ntitle = \"M\"\nbinds = \"us\"\nstatus = \"draft\"\nmode = \"enforce\"\n"
             .to_owned();
     let names = ["openai-proprietary", "claude", "gemini", "llama", "mistral"];
     for index in 0..rules {
-        let family = names.iter().take(families).cycle().nth(index);
-        let family = family.map_or_else(String::new, |family| format!("family = \"{family}\", "));
+        let applies = match looks {
+            Looks::FamiliesAndTeams => format!("family = \"{}\", team = \"t{index}\"", names[index % 5]),
+            Looks::Teams => format!("team = \"t{index}\""),
+            Looks::Regions => format!("region = \"r{}\"", index % 64),
+            Looks::Nothing => "family = \"openai-proprietary\"".to_owned(),
+        };
         let _ = write!(
             text,
-            "[[rule]]\nid = \"r{index}\"\ntitle = \"R\"\nsource = \"s\"\nclause = \"c\"\nfrom = 2026-01-01\napplies_to = {{ {family}team = \"t{index}\" }}\nallowed_only = {{ cloud = [\"azure\", \"gcp\"] }}\n",
+            "[[rule]]\nid = \"r{index}\"\ntitle = \"R\"\nsource = \"s\"\nclause = \"c\"\nfrom = 2026-01-01\napplies_to = {{ {applies} }}\nallowed_only = {{ cloud = [\"azure\", \"gcp\"] }}\n",
         );
     }
     text
@@ -77,10 +104,18 @@ fn pack(rules: usize, families: usize) -> String {
 fn cost_of_an_evaluation_a_standing_and_a_ranking() {
     println!("compile the shipped packs: {}", per_round(5, || drop(crate::support::terms(Mode::Enforce))));
     let mut worlds = vec![("shipped packs".to_owned(), World::enforced())];
-    for (rules, families) in [(5, 5), (35, 5), (100, 5), (100, 0), (205, 5), (1_000, 5), (1_000, 0)] {
+    for (rules, looks) in [
+        (5, Looks::Nothing),
+        (35, Looks::Nothing),
+        (100, Looks::FamiliesAndTeams),
+        (100, Looks::Regions),
+        (100, Looks::Nothing),
+        (1_000, Looks::Teams),
+        (1_000, Looks::Nothing),
+    ] {
         worlds.push((
-            format!("{rules} rules, {families} families"),
-            World::new(compile(&[("m.toml", &pack(rules, families), None)])),
+            format!("{rules} rules, {}", looks.words()),
+            World::new(compile(&[("m.toml", &pack(rules, looks), None)])),
         ));
     }
     for (name, world) in &worlds {
@@ -110,13 +145,14 @@ fn cost_of_an_evaluation_a_standing_and_a_ranking() {
     }
 }
 
-/// So many deployments of one model, of which each second stands in a cloud that the rules refuse, and so many
-/// workloads that the rules tell apart.
+/// So many deployments of one model, in 64 regions, of which each second stands in a cloud that the rules refuse,
+/// and so many workloads that the rules tell apart.
 fn fleet(rules: &str, deployments: usize, workloads: usize) -> Placement {
     let terms = compile(&[("m.toml", rules, None)]);
     let facts = (0..deployments).map(|index| {
         let cloud = ["cloud=azure", "cloud=aws"][index % 2];
-        let stated = ["family=openai-proprietary", cloud, "product=api", "jurisdictions=de,fr"];
+        let region = format!("region=r{}", index % 64);
+        let stated = ["family=openai-proprietary", cloud, &region, "product=api", "jurisdictions=de,fr"];
         FactBook::default().describe(&spec(&format!("d{index}"), "p", "m", &stated))
     });
     let workloads: Vec<_> = (0..workloads)
@@ -126,7 +162,6 @@ fn fleet(rules: &str, deployments: usize, workloads: usize) -> Placement {
         })
         .collect();
     let fleet = Fleet::new(facts.collect(), &workloads, &terms).unwrap();
-    assert_eq!(fleet.class_count(), workloads.len());
     Placement::new(SnapshotEpoch(1), Arc::new(terms), Arc::new(fleet))
 }
 
@@ -162,28 +197,37 @@ fn everywhere(deployments: u16) -> Vec<Candidate> {
 #[test]
 #[ignore = "a measurement"]
 fn cost_of_first_decisions_in_big_fleets() {
-    for (rules, families, deployments, classes) in
-        [(100, 5, 64, 20), (100, 0, 64, 20), (1_000, 5, 500, 200), (1_000, 0, 500, 200)]
-    {
+    for (rules, looks, deployments, classes) in [
+        (100, Looks::FamiliesAndTeams, 64, 20),
+        (100, Looks::Teams, 64, 20),
+        (100, Looks::Regions, 64, 20),
+        (100, Looks::Nothing, 64, 20),
+        (1_000, Looks::FamiliesAndTeams, 500, 200),
+        (1_000, Looks::Teams, 500, 200),
+        (1_000, Looks::Regions, 500, 200),
+        (1_000, Looks::Nothing, 500, 200),
+    ] {
         let mut made = None;
-        let building =
-            spent(|| made = Some(fleet(&pack(rules, families), usize::from(deployments), classes)));
+        let building = spent(|| made = Some(fleet(&pack(rules, looks), usize::from(deployments), classes)));
         let placement = made.unwrap();
+        // Where no rule looks at teams, all workloads are one class: the same decision again, without a memo.
+        let distinct = placement.fleet().class_count();
         let candidates = everywhere(deployments);
         let decide = |class: usize| {
             let standing = first_decision(&placement, class, &candidates);
-            // The rule of its own team and no other one refuses each second deployment, where its family is meant.
-            let refused =
-                if families == 0 || class.is_multiple_of(5) { usize::from(deployments) / 2 } else { 0 };
+            // Each second deployment is refused, where a rule speaks of this class.
+            let speaks = looks != Looks::FamiliesAndTeams || class.is_multiple_of(5);
+            let refused = if speaks { usize::from(deployments) / 2 } else { 0 };
             assert_eq!(standing.refused.len(), refused, "{class}");
         };
         let very_first = spent(|| decide(0));
         let next = spent(|| decide(1));
-        let rest = if rules == 1_000 && families == 0 { 8 } else { classes };
+        let rest = if rules == 1_000 && looks == Looks::Nothing { 2 } else { classes };
         let all = spent(|| (0..rest).for_each(decide));
         println!(
-            "{rules} rules of {families} families, {deployments} deployments, {classes} classes: terms and fleet made in {building}; \
-             very first decision {very_first}, of the next class {next}, {rest} classes {all}"
+            "{rules} rules {}, {deployments} deployments, {distinct} classes: terms and fleet made in {building}; \
+             very first decision {very_first}, the next {next}, {rest} decisions {all}",
+            looks.words()
         );
     }
 }
