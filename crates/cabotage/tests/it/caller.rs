@@ -2,9 +2,11 @@
 
 use bytes::Bytes;
 use domain::CallId;
+use http::{Method, StatusCode, response::Parts};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
+use serde_json::Value;
 use std::net::SocketAddr;
 use tokio::net::TcpStream;
 
@@ -45,20 +47,40 @@ impl Caller {
         let body = format!(
             r#"{{"model":"{model}","stream":{stream},"messages":[{{"role":"user","content":"{prompt}"}}]}}"#
         );
-        let request = http::Request::post("/v1/chat/completions")
+        let (head, bytes) = self.send(Method::POST, "/v1/chat/completions", key, body).await?;
+        let call = head.headers.get(domain::product::header::CALL_ID);
+        let call = call.and_then(|id| id.to_str().ok()).and_then(|id| id.parse().ok());
+        let complete = !stream || bytes.ends_with(b"data: [DONE]\n\n");
+        Some(Answered { call, status: head.status.as_u16(), complete })
+    }
+
+    /// Sends JSON (nothing where it is null) and reads the JSON of the answer. `None`: the connection broke
+    /// before its last byte.
+    pub(crate) async fn ask(
+        &mut self,
+        method: Method,
+        path: &str,
+        key: &str,
+        body: &Value,
+    ) -> Option<(StatusCode, Value)> {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let (head, bytes) = self.send(method, path, key, body).await?;
+        Some((head.status, serde_json::from_slice(&bytes).unwrap()))
+    }
+
+    async fn send(&mut self, method: Method, path: &str, key: &str, body: String) -> Option<(Parts, Bytes)> {
+        let request = http::Request::builder()
+            .method(method)
+            .uri(path)
             .header("host", "gateway")
             .header("authorization", format!("Bearer {key}"))
             .header("content-type", "application/json")
             .body(Full::new(Bytes::from(body)))
             .unwrap();
-        let response = self.sender.send_request(request).await.ok()?;
-        let status = response.status().as_u16();
-        let call = response.headers().get(domain::product::header::CALL_ID);
-        let call = call.and_then(|id| id.to_str().ok()).and_then(|id| id.parse().ok());
-        let bytes = response.into_body().collect().await.ok()?.to_bytes();
+        let (head, body) = self.sender.send_request(request).await.ok()?.into_parts();
+        let bytes = body.collect().await.ok()?.to_bytes();
         // The gateway may not have closed its side yet; without this the next call could be refused.
         self.sender.ready().await.ok();
-        let complete = !stream || bytes.ends_with(b"data: [DONE]\n\n");
-        Some(Answered { call, status, complete })
+        Some((head, bytes))
     }
 }

@@ -20,6 +20,8 @@ mod probe;
 mod prove;
 mod serve;
 mod state;
+mod state_cost;
+mod state_kills;
 mod terms;
 
 use std::{path::Path, process::Command};

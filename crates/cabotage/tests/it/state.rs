@@ -9,14 +9,21 @@ use serde_json::{Value, json};
 use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Output, Stdio},
 };
 
 const EU: &str = "sk-demo-eu";
 
-/// Sends a request to a demo; its JSON.
+/// Sends a request to a demo; its JSON, which is no error.
 fn post(demo: &Demo, path: &str, body: &Value) -> Value {
+    let value = ask(demo, path, body);
+    assert!(value["error"].is_null(), "{path}: {value}");
+    value
+}
+
+/// Sends a request to a demo; its JSON.
+fn ask(demo: &Demo, path: &str, body: &Value) -> Value {
     let mut stream = TcpStream::connect(&demo.data).unwrap();
     let body = body.to_string();
     let head = format!(
@@ -29,9 +36,21 @@ fn post(demo: &Demo, path: &str, body: &Value) -> Value {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-    let value: Value = serde_json::from_str(body).unwrap_or_else(|_| panic!("{answer}"));
-    assert!(value["error"].is_null(), "{path}: {value}");
-    value
+    serde_json::from_str(body).unwrap_or_else(|_| panic!("{answer}"))
+}
+
+/// Every file below a folder that holds these words as they are.
+fn files_with(folder: &Path, words: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.append(&mut files_with(&path, words));
+        } else if std::fs::read(&path).unwrap().windows(words.len()).any(|part| part == words.as_bytes()) {
+            found.push(path);
+        }
+    }
+    found
 }
 
 fn id(value: &Value) -> String {
@@ -188,8 +207,43 @@ fn a_move_empties_the_source_and_an_erasure_has_a_receipt() {
     let rest = state(place, &[&["erase"], &other[..], &["--everything"]].concat());
     assert!(done(&rest).contains("\"conversations\":1"), "{}", said(&rest));
     refused(&state(place, &[&["export"], &other[..]].concat()), "nothing is kept");
+    // Journal, ledger, stores and their logs: the words are in none of them, and were not before.
+    for canary in ["canary-ann", "canary-chain", "canary-conversation"] {
+        assert_eq!(files_with(place, canary), Vec::<PathBuf>::new(), "{canary}");
+    }
     let none = state(place, &[&["erase"], &other[..], &["--subject", "bob"]].concat());
     assert!(done(&none).contains("nothing was kept of it"));
+}
+
+#[test]
+fn what_is_erased_is_in_no_file_and_no_later_export() {
+    let place = folder(&[]);
+    let place = place.path();
+    let (demo, _, last) = kept(place);
+    let again =
+        json!({"model": "gpt-5.4", "input": "canary-ann-2", "user": "ann", "previous_response_id": last});
+    let last = id(&post(&demo, "/v1/responses", &again));
+    assert_eq!(demo.interrupt(), Some(0));
+    let export = |file: &str| state(place, &[&["export"], &OF_EU[..], &["-o", file]].concat());
+    done(&export("before.jsonl"));
+    assert_eq!(files_with(place, "canary-ann-2"), [place.join("before.jsonl")], "it is found where it is");
+
+    done(&state(place, &[&["erase"], &OF_EU[..], &["--subject", "ann"]].concat()));
+    done(&export("after.jsonl"));
+    assert_eq!(files_with(place, "canary-ann"), [place.join("before.jsonl")]);
+    assert_eq!(files_with(place, &last), [place.join("before.jsonl")], "nor is the response's id");
+    assert!(files_with(place, "canary-chain").contains(&place.join("after.jsonl")), "others' words stay");
+}
+
+#[test]
+fn an_item_above_the_bound_is_refused_by_its_place() {
+    let place = folder(&[]);
+    let demo = Demo::start(place.path(), &["--state", "kept"]);
+    let input =
+        json!([{"role": "user", "content": "short"}, {"role": "user", "content": "x".repeat(17 << 20)}]);
+    let error = &ask(&demo, "/v1/responses", &json!({"model": "gpt-5.4", "input": input}))["error"];
+    assert_eq!((&error["code"], &error["param"]), (&json!("item_too_large"), &json!("input[1]")), "{error}");
+    assert_eq!(error["type"], "invalid_request_error");
 }
 
 #[test]
