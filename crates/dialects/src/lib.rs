@@ -11,6 +11,7 @@ pub mod bedrock_converse;
 mod carried;
 pub mod codec;
 pub mod edit;
+mod framed;
 pub mod gemini;
 mod object;
 pub mod openai_chat;

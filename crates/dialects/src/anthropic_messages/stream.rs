@@ -8,13 +8,12 @@ use super::{
     types::{WireUsage, finish_of, waits},
 };
 use crate::{
-    StreamDecoder,
+    framed::{self, Frames, bad},
     object::{Fields, Object, note, raw_of},
-    sse::Framer,
     turns::{OUTPUT_TOOL, notes_of},
     wire_fault::fault_of,
 };
-use domain::{Bag, Code, Delta, Event, Fault, Finish, Opened, Raw, Signature};
+use domain::{Bag, Delta, Event, Fault, Finish, Opened, Raw, Signature};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::{borrow::Cow, collections::BTreeMap};
@@ -25,48 +24,10 @@ const MAX_BLOCKS: u32 = 16_384;
 const MAX_HELD: usize = 8 << 20;
 
 /// Reads a streamed answer.
-#[derive(Debug)]
-pub(super) struct Decoder {
-    framer: Framer,
-    state: State,
-}
-
-impl Decoder {
-    pub(super) fn new() -> Self {
-        Self { framer: Framer::new(), state: State::default() }
-    }
-}
-
-impl StreamDecoder for Decoder {
-    fn push(&mut self, bytes: &[u8], out: &mut Vec<Event>) -> Result<(), Fault> {
-        let Self { framer, state } = self;
-        if state.over {
-            return Ok(());
-        }
-        framer.push(bytes, |frame| state.frame(frame.data, out))
-    }
-
-    fn end(&mut self, out: &mut Vec<Event>) -> Result<(), Fault> {
-        let Self { framer, state } = self;
-        if state.over {
-            return Ok(());
-        }
-        framer.end(|frame| state.frame(frame.data, out))?;
-        if state.over {
-            return Ok(());
-        }
-        state.over = true;
-        Err(bad("the stream ended without `message_stop`"))
-    }
-}
-
-fn bad(detail: &str) -> Fault {
-    Fault::upstream(Code::UpstreamBadResponse, "the upstream's stream broke off or is not of its dialect")
-        .because(detail)
-}
+pub(super) type Decoder = framed::Decoder<State>;
 
 #[derive(Debug, Default)]
-struct State {
+pub(super) struct State {
     started: bool,
     over: bool,
     open: BTreeMap<u32, Block>,
@@ -134,7 +95,13 @@ struct WireDelta<'a> {
     citation: Option<&'a RawValue>,
 }
 
-impl State {
+impl Frames for State {
+    const LAST: &'static str = "message_stop";
+
+    fn over(&mut self) -> &mut bool {
+        &mut self.over
+    }
+
     fn frame(&mut self, data: &str, out: &mut Vec<Event>) -> Result<(), Fault> {
         if self.over || data.trim().is_empty() || data == "[DONE]" {
             return Ok(());
@@ -165,7 +132,9 @@ impl State {
             _ => Ok(()),
         }
     }
+}
 
+impl State {
     fn start(&mut self, message: Option<&RawValue>, out: &mut Vec<Event>) -> Result<(), Fault> {
         if self.started {
             return Ok(());

@@ -2,10 +2,11 @@
 //!
 //! A frame is `total length (4) · headers length (4) · prelude CRC (4) · headers · payload · CRC (4)`.
 
+use crate::framed::bad;
 use aws_smithy_eventstream::frame::{read_message_from, write_message_to};
 use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
 use bytes::{Buf as _, Bytes, BytesMut};
-use domain::{Code, Fault};
+use domain::Fault;
 
 /// Longest frame in bytes.
 const MAX_FRAME: usize = 1 << 20;
@@ -29,11 +30,6 @@ pub(super) struct Frame {
     pub(super) error_message: Option<String>,
     /// The payload.
     pub(super) payload: Bytes,
-}
-
-pub(super) fn bad(detail: &str) -> Fault {
-    Fault::upstream(Code::UpstreamBadResponse, "the upstream's stream broke off or is not of its dialect")
-        .because(detail)
 }
 
 impl Frames {

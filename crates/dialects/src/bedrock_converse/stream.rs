@@ -5,12 +5,13 @@
 
 use super::{
     OWN, error,
-    frames::{Frame, Frames, bad},
+    frames::{Frame, Frames},
     response::tier_of,
     types::{WireUsage, finish_of},
 };
 use crate::{
     StreamDecoder,
+    framed::bad,
     object::{Fields, Object, note, raw_of},
     turns::{OUTPUT_TOOL, notes_of},
     wire_fault::fault_of,

@@ -10,13 +10,10 @@ use super::{
     types::WireUsage,
 };
 use crate::{
-    StreamDecoder,
+    framed::{self, Frames, bad},
     object::{Fields, raw_of},
-    sse::Framer,
 };
-use domain::{
-    Code, Delta, Event, Fault, Finish, Item, ItemKind, Message, Opened, Origin, PartKind, Raw, Reply,
-};
+use domain::{Delta, Event, Fault, Finish, Item, ItemKind, Message, Opened, Origin, PartKind, Raw, Reply};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::{borrow::Cow, collections::BTreeMap};
@@ -25,48 +22,10 @@ use std::{borrow::Cow, collections::BTreeMap};
 const MAX_ITEMS: u32 = 16_384;
 
 /// Reads a streamed answer.
-#[derive(Debug)]
-pub(super) struct Decoder {
-    framer: Framer,
-    state: State,
-}
-
-impl Decoder {
-    pub(super) fn new() -> Self {
-        Self { framer: Framer::new(), state: State::default() }
-    }
-}
-
-impl StreamDecoder for Decoder {
-    fn push(&mut self, bytes: &[u8], out: &mut Vec<Event>) -> Result<(), Fault> {
-        let Self { framer, state } = self;
-        if state.over {
-            return Ok(());
-        }
-        framer.push(bytes, |frame| state.frame(frame.data, out))
-    }
-
-    fn end(&mut self, out: &mut Vec<Event>) -> Result<(), Fault> {
-        let Self { framer, state } = self;
-        if state.over {
-            return Ok(());
-        }
-        framer.end(|frame| state.frame(frame.data, out))?;
-        if state.over {
-            return Ok(());
-        }
-        state.over = true;
-        Err(bad("the stream ended without `response.completed`"))
-    }
-}
-
-fn bad(detail: &str) -> Fault {
-    Fault::upstream(Code::UpstreamBadResponse, "the upstream's stream broke off or is not of its dialect")
-        .because(detail)
-}
+pub(super) type Decoder = framed::Decoder<State>;
 
 #[derive(Debug, Default)]
-struct State {
+pub(super) struct State {
     started: bool,
     over: bool,
     items: u32,
@@ -127,7 +86,13 @@ impl Text {
     }
 }
 
-impl State {
+impl Frames for State {
+    const LAST: &'static str = "response.completed";
+
+    fn over(&mut self) -> &mut bool {
+        &mut self.over
+    }
+
     fn frame(&mut self, data: &str, out: &mut Vec<Event>) -> Result<(), Fault> {
         if self.over || data.trim().is_empty() || data == "[DONE]" {
             return Ok(());
@@ -184,7 +149,9 @@ impl State {
             }
         }
     }
+}
 
+impl State {
     fn start(&mut self, response: Option<&RawValue>, out: &mut Vec<Event>) -> Result<(), Fault> {
         if std::mem::replace(&mut self.started, true) {
             return Ok(());
