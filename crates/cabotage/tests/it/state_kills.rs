@@ -192,8 +192,11 @@ model = "gpt-5.4"
 endpoint = "{openai}"
 api_key = {{ value = "sk-simulated-openai", in_clear = true }}
 concurrency = 1000
+[[workload]]
+name = "kept"
 [[key]]
 id = "kept"
+workload = "kept"
 secret = {{ value = "sk-kept", in_clear = true }}
 [[workload]]
 name = "another"
