@@ -43,6 +43,10 @@ class Target:
     forced: bool
     # Whether its model obeys a JSON schema (by itself, or through a forced tool).
     schema: bool
+    # Whether its API ends an answer at a text; where it does not, that is a named loss.
+    stops: bool
+    # The least limit of an answer's tokens that its API takes.
+    least_tokens: int
     # Parameters that keep a model which always thinks aloud from doing so, where a case counts tokens or deltas.
     quiet: dict[str, str]
 
@@ -62,7 +66,7 @@ def chosen_targets() -> list[Target]:
         if name not in rows:
             raise pytest.UsageError(f"CABOTAGE_SDK_TARGETS: no target {name!r}; there are {', '.join(rows)}")
         row = rows[name]
-        targets.append(Target(name, model or row["model"], row["deployment"], row["cloud"], row["candidates"], row["forced"], row["schema"], row.get("quiet", {})))
+        targets.append(Target(name, model or row["model"], row["deployment"], row["cloud"], row["candidates"], row["forced"], row["schema"], row.get("stops", True), row.get("least_tokens", 3), row.get("quiet", {})))
     return targets
 
 

@@ -159,18 +159,27 @@ def test_parse(client: openai.OpenAI, target: Target) -> None:
 
 
 def test_max_tokens(client: openai.OpenAI, target: Target) -> None:
+    limit = target.least_tokens
+    words = [f"w{number}" for number in range(limit + 2)]
     reply = client.chat.completions.create(
-        model=target.model, messages=[user(directed(say="one two three four five"))], max_completion_tokens=3, **target.quiet
+        model=target.model, messages=[user(directed(say=" ".join(words)))], max_completion_tokens=limit, **target.quiet
     )
     assert reply.choices[0].finish_reason == "length"
-    assert reply.choices[0].message.content == "one two three"
-    assert reply.usage is not None and reply.usage.completion_tokens == 3
+    assert reply.choices[0].message.content == " ".join(words[:limit])
+    assert reply.usage is not None and reply.usage.completion_tokens == limit
 
 
 @pytest.mark.parametrize("form", ["text", "list"])
 def test_stop(client: openai.OpenAI, target: Target, nonce: str, form: str) -> None:
     stop = nonce if form == "text" else ["never said", nonce]
-    reply = client.chat.completions.create(model=target.model, messages=[user(directed(say=f"one two {nonce} three"))], stop=stop)
+    raw = client.chat.completions.with_raw_response.create(
+        model=target.model, messages=[user(directed(say=f"one two {nonce} three"))], stop=stop
+    )
+    reply = raw.parse()
+    losses = raw.headers.get("x-cabotage-translation-loss", "").split(", ")
+    assert ("stop" in losses) != target.stops
+    if not target.stops:
+        return
     assert (reply.choices[0].message.content or "").strip() == "one two"
     assert reply.choices[0].finish_reason == "stop"
 

@@ -176,7 +176,7 @@ def test_the_next_turn_on_another_cloud(client: openai.OpenAI, target: Target, n
     asked = client.responses.create(model=target.model, input="call get_weather for Turin", tools=[WEATHER], reasoning={"effort": "high"})
     (call,) = [item for item in asked.output if item.type == "function_call"]
     for other in chosen_targets():
-        word = f"{nonce}-{other.name}"
+        word = f"{nonce}-{other.name}-cloud"
         result = {"type": "function_call_output", "call_id": call.call_id, "output": f"sunny {word}"}
         reply = client.responses.create(model=other.model, input=[result], tools=[WEATHER], previous_response_id=asked.id)
         assert reply.status == "completed" and word in reply.output_text, other.name

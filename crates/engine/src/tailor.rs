@@ -12,8 +12,8 @@ pub struct Place {
     pub deployment: DeploymentId,
     /// The dialect that it speaks.
     pub dialect: Dialect,
-    /// Where its opaque blobs (signatures, encrypted thoughts, file ids) are valid: its host. Two deployments of
-    /// one realm take each other's.
+    /// Where its opaque blobs (signatures, encrypted thoughts, file ids) are valid: its host, with the port where
+    /// that is not the scheme's own. Two deployments of one realm take each other's.
     pub realm: Box<str>,
     /// The model as its host knows it.
     pub model: Box<str>,
@@ -26,7 +26,7 @@ impl Deployment {
         Place {
             deployment: self.id.clone(),
             dialect: self.endpoint.dialect(),
-            realm: (*self.endpoint.origin().host).into(),
+            realm: self.endpoint.origin().authority().into(),
             model: self.endpoint.wire_model().into(),
         }
     }

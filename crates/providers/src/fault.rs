@@ -58,9 +58,11 @@ pub fn classify(endpoint: &Endpoint, answer: &Answer<'_>, kind: WireErrorKind) -
         WireErrorKind::ContentFilter => {
             Fault::caller(Code::ContentFilter, "The filter of the model's host refused the prompt.")
         }
+        // The same bytes would be refused again; another candidate may be the host that made them. Who can leave
+        // the proofs out does so after that.
         WireErrorKind::ForeignSignature => Fault::new(
             Source::Upstream,
-            RetryClass::SameAgain,
+            RetryClass::NextCandidate,
             Code::UpstreamRejected,
             "The model's host refused the reasoning of another host.",
         ),

@@ -1,10 +1,11 @@
-//! Hosts that speak OpenAI's Chat Completions and need nothing of their own but a row: a URL, the name of a key,
+//! Hosts that speak OpenAI's Chat Completions (some of them Responses too) and need nothing of their own but a row: a URL, the name of a key,
 //! deviations, marks. A row ships with its recording, so a host that nobody recorded is called by the row
 //! `openai-compatible` and its own `endpoint`.
 
 use crate::{
     endpoint::{Draft, Endpoint},
     evidence::{Fingerprint, MayShow},
+    openai::request::operation,
     origin::Base,
     provider::{Descriptor, Provider},
     written::{AuthMethod, Errors, FieldError, Written},
@@ -43,6 +44,9 @@ const KEY: &[AuthMethod] = &[AuthMethod::Key, AuthMethod::Bearer];
 const KEY_OR_NONE: &[AuthMethod] = &[AuthMethod::Key, AuthMethod::Bearer, AuthMethod::None];
 const NONE_OR_KEY: &[AuthMethod] = &[AuthMethod::None, AuthMethod::Key, AuthMethod::Bearer];
 
+/// Of hosts whose recordings have `/responses` too, and of the generic row.
+const BOTH: &[Dialect] = &[Dialect::OpenAiChat, Dialect::OpenAiResponses];
+
 /// What most rows share.
 const ROW: Descriptor = Descriptor {
     id: "",
@@ -69,6 +73,7 @@ pub static HOSTS: [Host; 12] = [
         embeddings: true,
         descriptor: Descriptor {
             id: "openai-compatible",
+            dialects: BOTH,
             name: "Any OpenAI-style host",
             auths: KEY_OR_NONE,
             docs: "https://platform.openai.com/docs/api-reference/chat",
@@ -187,6 +192,7 @@ pub static HOSTS: [Host; 12] = [
         embeddings: true,
         descriptor: Descriptor {
             id: "xai",
+            dialects: BOTH,
             name: "xAI",
             env_keys: &["XAI_API_KEY"],
             base_url: "https://api.x.ai/v1",
@@ -205,6 +211,7 @@ pub static HOSTS: [Host; 12] = [
         embeddings: true,
         descriptor: Descriptor {
             id: "openrouter",
+            dialects: BOTH,
             name: "OpenRouter",
             env_keys: &["OPENROUTER_API_KEY"],
             base_url: "https://openrouter.ai/api/v1",
@@ -289,7 +296,7 @@ impl Provider for Host {
         let rootless = !own.is_empty() && own.matches('/').count() == 2;
         let root = if base.prefix.is_empty() && !rootless { "/v1" } else { "" };
         let mut draft = Draft::new(self, dialect, base, wire_model, auth);
-        draft.path = format!("{root}/chat/completions");
+        draft.path = format!("{root}/{}", operation(dialect));
         draft.path_stream.clone_from(&draft.path);
         draft.path_embeddings = self.embeddings.then(|| format!("{root}/embeddings"));
         draft.quirks = self.quirks;
@@ -318,6 +325,7 @@ mod tests {
             "provider = 'openai-compatible'\nmodel = 'm'\nendpoint = 'https://llm.example/api/v2'",
             "provider = 'vllm'\nmodel = 'm'\nendpoint = 'http://gpu-7:8000'\nauth = 'key'",
             "provider = 'perplexity'\nmodel = 'm'\nendpoint = 'http://127.0.0.1:4101'",
+            "provider = 'xai'\nmodel = 'm'\ndialect = 'openai-responses'",
         ];
         insta::assert_snapshot!(rows.map(show).join("\n"));
     }

@@ -369,12 +369,14 @@ fn damage(ask: &Ask<'_>, mut delivery: Delivery, action: FaultAction, streamed: 
         }
         FaultAction::TruncatedJson { bytes } => truncate(&mut delivery, bytes),
         FaultAction::ErrorInSuccess { status } => {
-            let event = Step::Send { bytes: clouds::stream_failure(ask, status), delta: false };
+            let event = Step::Send { bytes: clouds::stream_failure(ask, status, 0), delta: false };
             delivery.steps = VecDeque::from([event]);
         }
         FaultAction::ErrorMidStream { after_deltas, status } => {
-            let event = Step::Send { bytes: clouds::stream_failure(ask, status), delta: false };
-            delivery.edit(|steps| pace::cut_after_deltas(steps, after_deltas, Some(event)));
+            delivery.edit(|steps| pace::cut_after_deltas(steps, after_deltas, None));
+            let sent = delivery.steps.iter().filter(|step| matches!(step, Step::Send { .. })).count() as u64;
+            let bytes = clouds::stream_failure(ask, status, sent);
+            delivery.steps.push_back(Step::Send { bytes, delta: false });
         }
         FaultAction::WrongContentType { content_type } => delivery.content_type = content_type,
         FaultAction::Corrupt { after_deltas, prelude } => corrupt(&mut delivery, after_deltas, prelude),

@@ -68,7 +68,14 @@ impl Caller {
         Some((head.status, serde_json::from_slice(&bytes).unwrap()))
     }
 
-    async fn send(&mut self, method: Method, path: &str, key: &str, body: String) -> Option<(Parts, Bytes)> {
+    /// Sends a request and reads the answer to its last byte. `None`: the connection broke before that.
+    pub(crate) async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        key: &str,
+        body: String,
+    ) -> Option<(Parts, Bytes)> {
         let request = http::Request::builder()
             .method(method)
             .uri(path)

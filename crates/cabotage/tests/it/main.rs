@@ -18,6 +18,7 @@ mod live;
 mod memory;
 mod probe;
 mod prove;
+mod responses_upstream;
 mod serve;
 mod state;
 mod state_cost;

@@ -24,7 +24,6 @@ mod error;
 mod head;
 mod item;
 mod part;
-pub mod passthrough;
 mod proof;
 mod request;
 mod response;

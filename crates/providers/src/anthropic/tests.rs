@@ -49,7 +49,7 @@ fn faults() {
     assert_eq!(line(&fault(&deployment, &overloaded)), "upstream_error NextCandidate upstream unwell");
     let foreign =
         Said { kind: WireErrorKind::ForeignSignature, message: "Invalid `signature`", ..status(400) };
-    assert_eq!(line(&fault(&deployment, &foreign)), "upstream_rejected SameAgain upstream");
+    assert_eq!(line(&fault(&deployment, &foreign)), "upstream_rejected NextCandidate upstream");
 }
 
 #[test]

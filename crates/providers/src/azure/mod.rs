@@ -22,7 +22,7 @@ static DESCRIPTOR: Descriptor = Descriptor {
     id: "azure",
     name: "Azure OpenAI / Microsoft Foundry",
     clouds: &["azure"],
-    dialects: &[Dialect::OpenAiChat, Dialect::AnthropicMessages],
+    dialects: &[Dialect::OpenAiChat, Dialect::OpenAiResponses, Dialect::AnthropicMessages],
     auths: &[AuthMethod::Key, AuthMethod::Entra, AuthMethod::Bearer],
     env_keys: &["AZURE_OPENAI_API_KEY"],
     base_url: "https://{resource}.openai.azure.com",

@@ -3,6 +3,7 @@
 use crate::{
     endpoint::{Draft, Proof},
     gemini::request::segment,
+    openai::request::operation,
     origin::Base,
     provider::Provider,
     written::{AuthMethod, FieldError},
@@ -36,9 +37,13 @@ pub(super) fn draft(
         None => format!("/openai/v1/{operation}"),
         Some(version) => format!("/openai/deployments/{deployment}/{operation}?api-version={version}"),
     };
-    (draft.path, draft.path_embeddings) = match dialect {
-        Dialect::AnthropicMessages => ("/anthropic/v1/messages".into(), None),
-        _ => (path("chat/completions"), Some(path("embeddings"))),
+    (draft.path, draft.path_embeddings) = match (dialect, version) {
+        (Dialect::AnthropicMessages, _) => ("/anthropic/v1/messages".into(), None),
+        // Its dated road has no deployment in the path: the body names it.
+        (Dialect::OpenAiResponses, Some(version)) => {
+            (format!("/openai/responses?api-version={version}"), Some(path("embeddings")))
+        }
+        _ => (path(operation(dialect)), Some(path("embeddings"))),
     };
     draft.path_stream.clone_from(&draft.path);
     if dialect == Dialect::AnthropicMessages {

@@ -15,6 +15,8 @@ fn requests() {
         "provider = 'azure'\nmodel = 'gpt-5.4'\ndeployment = 'chat/eu'\nresource = 'acme-weu'\napi_version = '2025-04-01-preview'\nregion = 'westeurope'",
         "provider = 'azure'\nmodel = 'gpt-5.4'\nresource = 'acme-weu'\nauth = 'entra'",
         "provider = 'azure'\nmodel = 'claude-opus-5-5'\nresource = 'acme'",
+        "provider = 'azure'\nmodel = 'gpt-5.4'\nresource = 'acme'\ndialect = 'openai-responses'",
+        "provider = 'azure'\nmodel = 'gpt-5.4'\nresource = 'acme'\ndialect = 'openai-responses'\napi_version = '2025-04-01-preview'",
         "provider = 'azure'\nmodel = 'gpt-5.4'\nendpoint = 'http://127.0.0.1:4101'",
         "provider = 'azure'\nmodel = 'gpt-5.4'\nendpoint = 'https://acme.openai.azure.com/openai/v1/'",
         "provider = 'azure'\nmodel = 'gpt-5.4'\nendpoint = 'https://apim.example/llm'\napi_version = '2024-10-21'",

@@ -23,7 +23,7 @@ static DESCRIPTOR: Descriptor = Descriptor {
     id: "bedrock",
     name: "Amazon Bedrock",
     clouds: &["aws"],
-    dialects: &[Dialect::BedrockConverse, Dialect::OpenAiChat],
+    dialects: &[Dialect::BedrockConverse, Dialect::OpenAiChat, Dialect::OpenAiResponses],
     auths: &[AuthMethod::Sigv4, AuthMethod::Bearer],
     env_keys: &["AWS_BEARER_TOKEN_BEDROCK"],
     base_url: "https://bedrock-runtime.{region}.amazonaws.com",

@@ -4,6 +4,7 @@
 use crate::{
     endpoint::{Draft, Proof, Sign, credentials},
     gemini::request::segment,
+    openai::request::operation,
     origin::Base,
     provider::Provider,
     written::AuthMethod,
@@ -53,8 +54,8 @@ pub(super) fn draft(
     region: &str,
 ) -> Draft {
     let mut draft = Draft::new(provider, dialect, base, wire_model, auth);
-    if dialect == Dialect::OpenAiChat {
-        draft.path = "/openai/v1/chat/completions".into();
+    if matches!(dialect, Dialect::OpenAiChat | Dialect::OpenAiResponses) {
+        draft.path = format!("/openai/v1/{}", operation(dialect));
         draft.path_stream.clone_from(&draft.path);
         draft.quirks = Quirks { max_tokens_field: MaxTokensField::MaxCompletionTokens, ..Quirks::default() };
     } else {

@@ -1,7 +1,7 @@
 //! OpenAI's own API: bearer key, one global host and residency hosts per country or region.
 
 mod config;
-mod request;
+pub(crate) mod request;
 mod response;
 #[cfg(test)]
 mod tests;
@@ -21,7 +21,7 @@ static DESCRIPTOR: Descriptor = Descriptor {
     id: "openai",
     name: "OpenAI",
     clouds: &[],
-    dialects: &[Dialect::OpenAiChat],
+    dialects: &[Dialect::OpenAiChat, Dialect::OpenAiResponses],
     auths: &[AuthMethod::Key],
     env_keys: &["OPENAI_API_KEY"],
     base_url: "https://api.openai.com/v1",

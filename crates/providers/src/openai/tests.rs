@@ -14,6 +14,7 @@ fn requests() {
         "provider = 'openai'\nmodel = 'gpt-5.4'\nregion = 'eu'",
         "provider = 'openai'\nmodel = 'gpt-5.4'\nwire_model = 'gpt-5.4-2026-03-01'\nendpoint = 'http://127.0.0.1:4101'",
         "provider = 'openai'\nmodel = 'gpt-5.4'\nendpoint = 'https://relay.example/openai/v9/'",
+        "provider = 'openai'\nmodel = 'gpt-5.4'\nregion = 'eu'\ndialect = 'openai-responses'",
     ];
     insta::assert_snapshot!(rows.map(show).join("\n"));
 }

@@ -5,9 +5,11 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{chat, embeddings, event, openai};
+use super::{chat, embeddings, event, openai, responses};
 use crate::exchange::{Ask, Reply, decoded, headers as pairs, model_in};
 use crate::identity::{Ids, hash};
+
+const RESPONSES: &str = "/openai/v1/responses";
 
 /// Route, credentials, reply.
 pub(crate) fn answer(ask: &Ask<'_>) -> Reply {
@@ -21,6 +23,9 @@ pub(crate) fn answer(ask: &Ask<'_>) -> Reply {
     }
     if ask.path == "/openai/v1/chat/completions" {
         return completion(ask, model_in(ask.json));
+    }
+    if ask.path == RESPONSES {
+        return response(ask, model_in(ask.json));
     }
     if ask.path == "/openai/v1/embeddings" {
         return embedded(ask, model_in(ask.json));
@@ -48,8 +53,11 @@ pub(crate) fn failure(ask: &Ask<'_>, status: u16, message: Option<&str>) -> Repl
 }
 
 /// The same as an event of a stream.
-pub(crate) fn stream_failure(ask: &Ask<'_>, status: u16) -> Bytes {
+pub(crate) fn stream_failure(ask: &Ask<'_>, status: u16, sent: u64) -> Bytes {
     let (code, message) = usual(ask, status);
+    if ask.path == RESPONSES {
+        return responses::failure(sent, &code, &message);
+    }
     event(&json!({"error": {"code": code, "message": message, "param": null, "type": "server_error"}})).into()
 }
 
@@ -112,6 +120,25 @@ fn completion(ask: &Ask<'_>, deployment: &str) -> Reply {
         call_id: ("call_", 24),
     };
     chat::reply(ask, &asked, &style, headers(ask, deployment))
+}
+
+fn response(ask: &Ask<'_>, deployment: &str) -> Reply {
+    if deployment.is_empty() || !ask.serves(deployment) {
+        return failure(ask, 404, None);
+    }
+    let asked = match responses::read(ask, deployment) {
+        Ok(asked) => asked,
+        Err(why) => {
+            let error = json!({"error": {"message": why.message, "type": "invalid_request_error",
+                "param": why.param, "code": why.code}});
+            return Reply::json(why.status, headers(ask, deployment), &error);
+        }
+    };
+    if asked.prompt.last_user_text().contains("trigger_content_filter") {
+        return Reply::json(400, headers(ask, deployment), &filtered());
+    }
+    let style = responses::Style { model: openai::snapshot(deployment), filters: true, obfuscation: false };
+    responses::reply(ask, &asked, &style, headers(ask, deployment))
 }
 
 fn embedded(ask: &Ask<'_>, deployment: &str) -> Reply {

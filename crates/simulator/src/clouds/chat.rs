@@ -257,7 +257,7 @@ fn usage_json(usage: &ReportedUsage) -> Value {
 }
 
 /// Azure's verdict that nothing was found.
-fn safe() -> Value {
+pub(super) fn safe() -> Value {
     let none = json!({"filtered": false, "severity": "safe"});
     json!({"hate": none, "self_harm": none, "sexual": none, "violence": none})
 }
@@ -413,8 +413,7 @@ impl Writer<'_> {
             body.insert("usage".to_owned(), Value::Null);
         }
         if self.style.obfuscation {
-            let letters: String = "q7ZkT2mXw9LbR4sV".chars().take(padding).collect();
-            body.insert("obfuscation".to_owned(), json!(letters));
+            body.insert("obfuscation".to_owned(), json!(self::padding(padding)));
         }
     }
 
@@ -444,6 +443,11 @@ impl Writer<'_> {
         }
         deltas
     }
+}
+
+/// So many letters of nothing, at most 16.
+pub(super) fn padding(length: usize) -> String {
+    "q7ZkT2mXw9LbR4sV".chars().take(length).collect()
 }
 
 /// Arguments in pieces that cut through names and values, as models send them.

@@ -3,7 +3,7 @@
 //! One file per cloud with the same functions in the same order: `answer` (route, credentials, reply),
 //! `failure` (an error body of that status in the cloud's own shape), `stream_failure` (the same inside a
 //! stream), `ping`, `headers`. The wire shapes that several clouds share have files of their own:
-//! `chat` (OpenAI Chat Completions), `embeddings` (OpenAI Embeddings), `messages` (Anthropic), `converse` (Bedrock), `generate` (Gemini).
+//! `chat` (OpenAI Chat Completions), `responses` (OpenAI Responses), `embeddings` (OpenAI Embeddings), `messages` (Anthropic), `converse` (Bedrock), `generate` (Gemini).
 
 mod anthropic;
 mod azure;
@@ -15,6 +15,7 @@ mod gemini;
 mod generate;
 mod messages;
 mod openai;
+mod responses;
 mod vertex;
 mod vllm;
 
@@ -51,11 +52,11 @@ pub(crate) fn failure(ask: &Ask<'_>, status: u16, message: Option<&str>) -> Repl
     }
 }
 
-/// An error of this status as an event inside a stream.
-pub(crate) fn stream_failure(ask: &Ask<'_>, status: u16) -> Bytes {
+/// An error of this status as an event inside a stream, after `sent` events.
+pub(crate) fn stream_failure(ask: &Ask<'_>, status: u16, sent: u64) -> Bytes {
     match ask.cloud.spec.kind {
-        CloudKind::Openai => openai::stream_failure(ask, status),
-        CloudKind::Azure => azure::stream_failure(ask, status),
+        CloudKind::Openai => openai::stream_failure(ask, status, sent),
+        CloudKind::Azure => azure::stream_failure(ask, status, sent),
         CloudKind::Anthropic => anthropic::stream_failure(ask, status),
         CloudKind::Bedrock => bedrock::stream_failure(ask, status),
         CloudKind::Vertex => vertex::stream_failure(ask, status),

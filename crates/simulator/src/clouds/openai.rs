@@ -1,11 +1,13 @@
-//! `api.openai.com`: Chat Completions, Embeddings and the model list, behind Cloudflare.
+//! `api.openai.com`: Chat Completions, Responses, Embeddings and the model list, behind Cloudflare.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{chat, embeddings, event};
+use super::{chat, embeddings, event, responses};
 use crate::exchange::{Ask, Reply, headers as pairs, model_in};
 use crate::identity::{Ids, hash};
+
+const RESPONSES: &str = "/v1/responses";
 
 /// Route, credentials, reply.
 pub(crate) fn answer(ask: &Ask<'_>) -> Reply {
@@ -19,9 +21,10 @@ pub(crate) fn answer(ask: &Ask<'_>) -> Reply {
     }
     match (ask.method.as_str(), ask.path) {
         ("POST", "/v1/chat/completions") => completion(ask),
+        ("POST", RESPONSES) => response(ask),
         ("POST", "/v1/embeddings") => embedded(ask),
         ("GET", "/v1/models") => Reply::json(200, headers(ask), &models(ask)),
-        (_, "/v1/chat/completions" | "/v1/embeddings" | "/v1/models") => {
+        (_, "/v1/chat/completions" | RESPONSES | "/v1/embeddings" | "/v1/models") => {
             let message = format!("Not allowed to {} on {}.", ask.method, ask.path);
             error(ask, 405, &message, "invalid_request_error", None, Some("method_not_supported"))
         }
@@ -43,8 +46,11 @@ pub(crate) fn failure(ask: &Ask<'_>, status: u16, message: Option<&str>) -> Repl
 }
 
 /// The same as an event of a stream.
-pub(crate) fn stream_failure(ask: &Ask<'_>, status: u16) -> Bytes {
+pub(crate) fn stream_failure(ask: &Ask<'_>, status: u16, sent: u64) -> Bytes {
     let (message, kind, code) = usual(ask, status);
+    if ask.path == RESPONSES {
+        return responses::failure(sent, code.unwrap_or(kind), &message);
+    }
     event(&json!({"error": {"message": message, "type": kind, "param": null, "code": code}})).into()
 }
 
@@ -105,6 +111,25 @@ fn completion(ask: &Ask<'_>) -> Reply {
         call_id: ("call_", 24),
     };
     chat::reply(ask, &asked, &style, headers(ask))
+}
+
+fn response(ask: &Ask<'_>) -> Reply {
+    let model = model_in(ask.json);
+    let refused = |refused: responses::Refused| {
+        let responses::Refused { status, message, param, code } = refused;
+        error(ask, status, &message, "invalid_request_error", param.as_deref(), code)
+    };
+    if model.is_empty() && ask.json.is_object() {
+        return refused(responses::Refused::missing("model"));
+    }
+    if !ask.serves(model) {
+        return failure(ask, 404, None);
+    }
+    let style = responses::Style { model: snapshot(model), filters: false, obfuscation: true };
+    match responses::read(ask, model) {
+        Ok(asked) => responses::reply(ask, &asked, &style, headers(ask)),
+        Err(why) => refused(why),
+    }
 }
 
 fn embedded(ask: &Ask<'_>) -> Reply {

@@ -6,9 +6,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::client::{ask, simulator};
+use crate::client::{ask, credential, post, simulator};
 
 /// All providers: those of OpenAI itself and of Azure are too few to hold every field.
 const ANY: &str = "any";
@@ -103,5 +103,31 @@ async fn simulated_answers_have_no_field_that_no_recording_has() {
             println!("{cloud} stream={stream}: {} fields against {count} recordings", made.len());
             assert!(invented.is_empty(), "{cloud} stream={stream}: {invented:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn simulated_responses_have_no_field_that_no_recording_has() {
+    let Some(folder) = folder() else { return };
+    let (known, count) = recorded(&folder, ANY, "responses");
+    assert!(count > 0, "no recording of Responses");
+    let simulator = simulator().await;
+    for (cloud, path) in [("openai", "/v1/responses"), ("azure-westeurope", "/openai/v1/responses")] {
+        let mut made = BTreeSet::new();
+        for text in ["Hello", r#"Go [[sim {"tools":[{"name":"f"}],"reasoning":"Hm."}]]"#] {
+            for stream in [false, true] {
+                let body = json!({"model": "gpt-5.4", "input": text, "stream": stream,
+                    "include": ["reasoning.encrypted_content"], "reasoning": {"summary": "auto"}});
+                let got = post(&simulator, cloud, path, credential(cloud), &body).await;
+                if stream {
+                    got.events().iter().for_each(|event| paths(event, "", &mut made));
+                } else {
+                    paths(&got.json(), "", &mut made);
+                }
+            }
+        }
+        let invented: Vec<_> = made.difference(&known).collect();
+        println!("{cloud}: {} fields against {count} recordings", made.len());
+        assert!(invented.is_empty(), "{cloud}: {invented:?}");
     }
 }

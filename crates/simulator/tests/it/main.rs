@@ -20,4 +20,6 @@ mod journal;
 mod load;
 mod openai;
 mod outage;
+mod responses;
+mod responses_input;
 mod vllm;

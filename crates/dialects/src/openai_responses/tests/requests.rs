@@ -3,10 +3,9 @@
 use super::json_of;
 use crate::{
     Codec, Envelope, codec,
-    openai_responses::{OpenAiResponses, Truncation, decode, decode_count, passthrough},
+    openai_responses::{OpenAiResponses, Truncation, decode, decode_count},
     testkit,
 };
-use bytes::Bytes;
 use domain::{Capabilities, Code, Dialect, Effort, ItemKind, OutputFormat, ReasoningControl, ToolChoice};
 use serde_json::{Value, json};
 
@@ -299,48 +298,6 @@ fn custom_tools_stay_custom_on_a_chat_host() {
         sent["messages"][1]["tool_calls"][0],
         json!({"id": "c", "type": "custom", "custom": {"name": "sql", "input": "select 1"}})
     );
-}
-
-#[test]
-fn only_the_edits_change_the_bytes() {
-    let changes = passthrough::Changes {
-        model: Some("there"),
-        store: Some(false),
-        encrypted: true,
-        max_output_tokens: Some(50),
-    };
-    for (body, want) in [
-        (
-            r#"{ "model" : "a" , "input":"x"}"#,
-            r#"{"store":false,"include":["reasoning.encrypted_content"], "model" : "there" , "input":"x"}"#,
-        ),
-        (
-            r#"{"store":true,"include":[ "x"],"model":"a","input":"x","max_output_tokens":100,"stream":true}"#,
-            r#"{"store":false,"include":["reasoning.encrypted_content", "x"],"model":"there","input":"x","max_output_tokens":50,"stream":true}"#,
-        ),
-        (
-            r#"{"store":null,"include":[ ],"model":"a","input":"x","max_output_tokens":10}"#,
-            r#"{"store":false,"include":["reasoning.encrypted_content"],"model":"there","input":"x","max_output_tokens":10}"#,
-        ),
-        (
-            r#"{"include":null,"model":"a","store":false,"input":"\u0041"}"#,
-            r#"{"include":["reasoning.encrypted_content"],"model":"there","store":false,"input":"\u0041"}"#,
-        ),
-    ] {
-        let request = passthrough::Request::scan(Bytes::from_static(body.as_bytes())).expect(body);
-        assert_eq!(request.edit(&changes).to_bytes(), want);
-        assert_eq!(request.edit(&passthrough::Changes::default()).to_bytes(), body);
-        assert_eq!(request.model(), "a");
-        assert!(!request.needs_state());
-    }
-    let request = passthrough::Request::scan(Bytes::from_static(
-        br#"{"model":"a","previous_response_id":"r","stream":true}"#,
-    ))
-    .expect("read");
-    assert!(request.needs_state() && request.stream() && request.stores());
-    for body in ["", "[]", r#"{"input":"x"}"#, r#"{"model":"a","model":"b"}"#, r#"{"model":""}"#] {
-        assert!(passthrough::Request::scan(Bytes::from_static(body.as_bytes())).is_err(), "{body}");
-    }
 }
 
 #[test]
