@@ -19,12 +19,12 @@ struct Run {
     slope_max: f64,
 }
 
-/// A tenth in a normal run, where the noise of some hundred pages weighs more than in the long one;
-/// `CABOTAGE_MEMORY_CALLS=100000` for the figure.
+/// A tenth in a normal run, where what is bounded is still filling: 110 to 152 bytes per call were seen, and none
+/// from 30,000 calls on. `CABOTAGE_MEMORY_CALLS=100000` for the figure.
 fn length() -> Run {
     match std::env::var("CABOTAGE_MEMORY_CALLS").ok().and_then(|text| text.parse().ok()) {
         Some(calls) => Run { kinds: 10_000, calls, from: 20_000, step: 5_000, slope_max: 5.0 },
-        None => Run { kinds: 1_000, calls: 12_000, from: 5_000, step: 500, slope_max: 150.0 },
+        None => Run { kinds: 1_000, calls: 12_000, from: 5_000, step: 500, slope_max: 250.0 },
     }
 }
 
