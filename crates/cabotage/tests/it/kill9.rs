@@ -11,13 +11,11 @@ mod control;
 use crate::{
     caller::{Answered, Caller},
     child::GatewayChild,
-    folder,
+    cloud_spec, folder,
 };
 use check::{Findings, Witness};
 use control::Control;
-use simulator::{
-    CloudKind, CloudSpec, FaultAction, FaultRule, JournalQuery, Simulator, SimulatorConfig, When,
-};
+use simulator::{CloudKind, FaultAction, FaultRule, JournalQuery, Simulator, SimulatorConfig, When};
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex},
@@ -163,18 +161,11 @@ fn hear(simulator: &Simulator, witness: &mut Witness) {
 }
 
 async fn clouds() -> Simulator {
-    let cloud = |name: &str, kind, region: Option<&str>| CloudSpec {
-        name: name.into(),
-        kind,
-        region: region.map(str::to_owned),
-        port: 0,
-        models: Vec::new(),
-    };
     let [azure, openai] = CLOUDS;
     let config = SimulatorConfig {
         clouds: vec![
-            cloud(azure, CloudKind::Azure, Some("westeurope")),
-            cloud(openai, CloudKind::Openai, None),
+            cloud_spec(azure, CloudKind::Azure, Some("westeurope")),
+            cloud_spec(openai, CloudKind::Openai, None),
         ],
         // Streams take some milliseconds, so that a kill finds some of them open.
         pace_ms: 1,

@@ -25,6 +25,7 @@ mod state_cost;
 mod state_kills;
 mod terms;
 
+use simulator::{CloudKind, CloudSpec};
 use std::{path::Path, process::Command};
 
 /// The binary with an environment of its own: no variable of the machine reaches it.
@@ -32,6 +33,11 @@ fn cabotage(dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cabotage"));
     command.current_dir(dir).env_clear();
     command
+}
+
+/// A simulated cloud on a free port, with whatever models it is asked for.
+fn cloud_spec(name: &str, kind: CloudKind, region: Option<&str>) -> CloudSpec {
+    CloudSpec { name: name.into(), kind, region: region.map(str::to_owned), port: 0, models: Vec::new() }
 }
 
 /// A folder with these files.

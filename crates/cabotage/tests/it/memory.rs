@@ -1,7 +1,7 @@
 //! Memory under variety: many calls with many keys, models and prompts must not make the gateway grow.
 
-use crate::{caller::Caller, child::GatewayChild, folder};
-use simulator::{CloudKind, CloudSpec, Simulator, SimulatorConfig};
+use crate::{caller::Caller, child::GatewayChild, cloud_spec, folder};
+use simulator::{CloudKind, Simulator, SimulatorConfig};
 use std::{fmt::Write as _, net::SocketAddr, time::Instant};
 use tokio::runtime::Runtime;
 
@@ -32,13 +32,7 @@ fn length() -> Run {
 fn memory_does_not_grow_with_calls_keys_models_and_prompts() {
     let run = length();
     let runtime = Runtime::new().unwrap();
-    let cloud = CloudSpec {
-        name: "openai".into(),
-        kind: CloudKind::Openai,
-        region: None,
-        port: 0,
-        models: Vec::new(),
-    };
+    let cloud = cloud_spec("openai", CloudKind::Openai, None);
     let config = SimulatorConfig { clouds: vec![cloud], journal_kept: 1_000, ..SimulatorConfig::default() };
     let simulator = runtime.block_on(Simulator::start(config)).unwrap();
     let dir = folder(&[("cabotage.toml", &configuration(&simulator.base_url("openai").unwrap(), run.kinds))]);

@@ -1,10 +1,10 @@
 //! Deployments that are called by the Responses API: callers of both dialects reach them, they are asked to keep
 //! nothing, and their encrypted thoughts go back to them and to nobody else.
 
-use crate::{caller::Caller, child::GatewayChild, folder};
+use crate::{caller::Caller, child::GatewayChild, cloud_spec, folder};
 use http::{Method, StatusCode, response::Parts};
 use serde_json::{Value, json};
-use simulator::{CloudKind, CloudSpec, ExchangeRecord, Simulator, SimulatorConfig};
+use simulator::{CloudKind, ExchangeRecord, Simulator, SimulatorConfig};
 
 const KEY: &str = "sk-here";
 const HOME: &str = "gpt-5.4@openai";
@@ -19,16 +19,9 @@ struct Bench {
 
 impl Bench {
     async fn start() -> Self {
-        let cloud = |name: &str, kind, region: Option<&str>| CloudSpec {
-            name: name.into(),
-            kind,
-            region: region.map(str::to_owned),
-            port: 0,
-            models: Vec::new(),
-        };
         let clouds = vec![
-            cloud("openai", CloudKind::Openai, None),
-            cloud("azure", CloudKind::Azure, Some("westeurope")),
+            cloud_spec("openai", CloudKind::Openai, None),
+            cloud_spec("azure", CloudKind::Azure, Some("westeurope")),
         ];
         let simulator = Simulator::start(SimulatorConfig { clouds, ..SimulatorConfig::default() });
         let simulator = simulator.await.unwrap();

@@ -6,11 +6,11 @@
 
 mod order;
 
-use crate::{caller::Caller, child::GatewayChild, folder};
+use crate::{caller::Caller, child::GatewayChild, cloud_spec, folder};
 use http::{Method, StatusCode};
 use order::{Findings, Kept, Sent};
 use serde_json::{Value, json};
-use simulator::{CloudKind, CloudSpec, Simulator, SimulatorConfig};
+use simulator::{CloudKind, Simulator, SimulatorConfig};
 use std::{
     net::SocketAddr,
     sync::{
@@ -161,13 +161,7 @@ async fn items(address: SocketAddr, conversation: &str) -> Vec<Kept> {
 
 /// One cloud, OpenAI.
 pub(crate) async fn cloud() -> Simulator {
-    let openai = CloudSpec {
-        name: "openai".into(),
-        kind: CloudKind::Openai,
-        region: None,
-        port: 0,
-        models: Vec::new(),
-    };
+    let openai = cloud_spec("openai", CloudKind::Openai, None);
     Simulator::start(SimulatorConfig { clouds: vec![openai], ..SimulatorConfig::default() }).await.unwrap()
 }
 
