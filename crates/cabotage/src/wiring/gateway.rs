@@ -38,6 +38,7 @@ pub(crate) struct Gateway {
     records: Records,
     state: Option<StateSide>,
     kept_at: Arc<[KeptAt]>,
+    as_loaded: u64,
     data: (Runtime, Listener),
     rim: (Runtime, AdminListener),
 }
@@ -49,6 +50,8 @@ impl Gateway {
         sources: Arc<Sources>,
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
+        // First of all: what is edited from now on is a change.
+        let as_loaded = reload::fingerprint(&checked.files);
         let records = Records::open(&checked.journal, clock.as_ref())?;
         let state = state::open(checked, Arc::clone(&clock), random()?)?;
         let engine = Engine::new(EngineSettings {
@@ -85,6 +88,7 @@ impl Gateway {
             records,
             state,
             kept_at: state::kept_at(checked),
+            as_loaded,
             data: (data, listener),
             rim: (rim, admin),
         })
@@ -102,7 +106,15 @@ impl Gateway {
             eprintln!("callers' key:   {key}   (made for this process; set CABOTAGE_KEY to choose one)");
         }
         let Self {
-            engine, sources, records, state, kept_at, data: (data, listener), rim: (rim, admin), ..
+            engine,
+            sources,
+            records,
+            state,
+            kept_at,
+            as_loaded,
+            data: (data, listener),
+            rim: (rim, admin),
+            ..
         } = self;
         let (stop, stopped) = watch::channel(false);
         // What the snapshot was made of is not needed any more: keys, notes, packs.
@@ -110,7 +122,7 @@ impl Gateway {
             let checked = checked;
             (reload::Fixed::of(&checked), checked.files)
         };
-        let reload = Reload { origin, engine: Arc::clone(&engine), sources, started_with };
+        let reload = Reload { origin, engine: Arc::clone(&engine), sources, started_with, as_loaded };
         rim.spawn(admin.serve(Arc::clone(&engine), kept_at, until(stopped.clone())));
         rim.spawn(sweep(Arc::clone(&engine), stopped.clone()));
         rim.spawn(reload.run(files, stopped.clone()));

@@ -37,7 +37,12 @@ pub(super) struct Reload {
     pub(super) engine: Arc<Engine>,
     pub(super) sources: Arc<Sources>,
     pub(super) started_with: Fixed,
+    /// The [`fingerprint`] of the files that the snapshot in force was made of.
+    pub(super) as_loaded: u64,
 }
+
+/// No files have this fingerprint: what is compared with it is read anew.
+const NEVER_SEEN: u64 = 0;
 
 impl Reload {
     /// Watches `files` and everything beside them until the process stops.
@@ -61,7 +66,7 @@ impl Reload {
         };
         let mut hangup = Hangup::new();
         let mut watched = BTreeSet::new();
-        let mut seen = fingerprint(&files);
+        let mut seen = self.as_loaded;
         loop {
             // Folders, not files: an editor replaces a file, and Kubernetes the folder's link.
             for folder in files.iter().map(|file| folder_of(file)) {
@@ -71,10 +76,13 @@ impl Reload {
                     tracing::warn!(folder = %folder.display(), %error, "this folder is not watched");
                 }
             }
-            tokio::select! {
-                sign = signs.recv() => if sign.is_none() { return },
-                () = hangup.received() => seen = 0,
-                _ = stopped.wait_for(|stop| *stop) => return,
+            // What changed before a folder was watched gave no sign.
+            if fingerprint(&files) == seen {
+                tokio::select! {
+                    sign = signs.recv() => if sign.is_none() { return },
+                    () = hangup.received() => seen = NEVER_SEEN,
+                    _ = stopped.wait_for(|stop| *stop) => return,
+                }
             }
             tokio::time::sleep(SETTLE).await;
             let _drained = signs.try_recv();
@@ -84,8 +92,11 @@ impl Reload {
             }
             seen = now;
             // Compiles terms and asks Cedar, for seconds in big fleets: the health checks on this thread go on.
-            if let Some(new_files) = tokio::task::block_in_place(|| self.swap()) {
-                seen = fingerprint(&new_files);
+            let loaded = tokio::task::block_in_place(|| self.swap());
+            // The fingerprint is from before the files were read, so an edit meanwhile is a change. Of files that
+            // were not watched there is none: they are read once more.
+            if let Some(new_files) = loaded.filter(|new_files| *new_files != files) {
+                seen = NEVER_SEEN;
                 files = new_files;
             }
         }
@@ -138,7 +149,7 @@ fn folder_of(file: &Path) -> PathBuf {
 
 /// Changes when the content of a file does, or when a pack, a raw policy, or a file of waivers or approvals comes
 /// or goes.
-fn fingerprint(files: &[PathBuf]) -> u64 {
+pub(super) fn fingerprint(files: &[PathBuf]) -> u64 {
     let mut hasher = DefaultHasher::new();
     let folders: BTreeSet<PathBuf> = files.iter().map(|file| folder_of(file)).collect();
     for folder in folders {
@@ -151,8 +162,7 @@ fn fingerprint(files: &[PathBuf]) -> u64 {
     for file in files {
         std::fs::read(file).ok().hash(&mut hasher);
     }
-    // 0 stands for "never seen".
-    hasher.finish().max(1)
+    hasher.finish().max(NEVER_SEEN + 1)
 }
 
 /// SIGHUP, where the system has it.

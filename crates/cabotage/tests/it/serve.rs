@@ -157,6 +157,22 @@ fn an_edited_term_holds_for_the_next_call() {
     assert!(refused.contains("house-1"), "{refused}");
 }
 
+/// The gateway says where it serves before it watches its files: what is edited in between holds too.
+#[test]
+fn a_term_that_is_edited_at_the_very_start_holds() {
+    for _ in 0..5 {
+        let text = format!("{}\n[terms]\ndir = \"terms\"\n", configuration("m"));
+        let dir = folder(&[("cabotage.toml", &text), ("terms/house.toml", &pack("nobody"))]);
+        let (gateway, _) = Gateway::start(dir.path(), &["-c", "cabotage.toml"], &[("K", KEY)]);
+        std::fs::write(dir.path().join("terms/house.toml"), pack("vllm")).unwrap();
+        let until = Instant::now() + Duration::from_secs(5);
+        while gateway.call("m").0 != 403 {
+            assert!(Instant::now() < until, "never refused");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
 /// A host with an OpenAI-style API that answers every request the same.
 fn answering_host() -> std::net::SocketAddr {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
