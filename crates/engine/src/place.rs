@@ -50,8 +50,8 @@ impl Engine {
             .map_err(|fault| self.refused(caller, call, None, fault))?;
         let now = self.shared.clock.monotonic();
         let live = |index: DeploymentIndex| caller.snapshot.live(index, now);
-        let mut ranked = Vec::with_capacity(standing.permitted.len());
-        let outcome = placement::rank(&standing, &live, &mut ranked);
+        let mut ranked = Vec::with_capacity(standing.permitted.len().min(MAX_CANDIDATES));
+        let outcome = placement::rank(&standing, live, MAX_CANDIDATES, &mut ranked);
         let mut placed = Placed {
             decision: standing.decision,
             candidates: Vec::with_capacity(ranked.len().min(MAX_CANDIDATES)),
@@ -62,7 +62,7 @@ impl Engine {
         };
         let fault = match outcome {
             Outcome::Placed => {
-                for place in ranked.iter().take(MAX_CANDIDATES) {
+                for place in &ranked {
                     let seat = placed.standing.permitted.get(usize::from(place.seat));
                     placed
                         .candidates
@@ -252,8 +252,9 @@ impl Placed {
 
     /// Rules in `enforce` that would have refused this deployment, were it not for a waiver: `id, id`.
     pub(crate) fn waived(&self, at: &DeploymentId) -> String {
-        let seats = std::iter::once(&self.standing).chain(&self.also);
-        let mut ids: Vec<&str> = seats
+        let standings = std::iter::once(&self.standing).chain(&self.also);
+        let mut ids: Vec<&str> = standings
+            .filter(|standing| standing.waives())
             .filter_map(|standing| standing.permitted.iter().find(|seat| seat.id == *at))
             .flat_map(|seat| &seat.permission.waived)
             .filter(|finding| finding.mode == Mode::Enforce)

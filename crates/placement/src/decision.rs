@@ -51,7 +51,7 @@ impl Decision {
 pub fn place(input: &PlaceInput<'_>) -> Decision {
     let standing = input.placement.standing(&input.question, input.lookup);
     let mut ranked = Vec::new();
-    let outcome = rank(&standing, input.live, &mut ranked);
+    let outcome = rank(&standing, input.live, usize::MAX, &mut ranked);
     let withheld = standing
         .refused
         .iter()

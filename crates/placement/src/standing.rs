@@ -134,14 +134,36 @@ pub struct Standing {
     pub expires: Option<Timestamp>,
     /// Permitted, by order, weight, cost, name; those that cannot carry the call among them.
     pub permitted: Box<[Seat]>,
-    /// For each permitted seat how many different fixed ranks stand before it.
-    ranks: Box<[u16]>,
+    /// The permitted seats that can carry the call, in the same order: all that a ranking looks at.
+    able: Box<[AbleSeat]>,
+    /// Whether a permitted seat is offered, be it unable to carry the call.
+    offered: bool,
+    /// Whether a permitted seat is so by a waiver.
+    waives: bool,
     /// Refused, by order and name.
     pub refused: Box<[Seat]>,
     /// Rules in `warn` that would have refused a permitted seat: `id, id`; empty where there are none.
     pub warning: Arc<str>,
     /// One line for refusals: which rules refuse which deployments.
     pub refusal: Arc<str>,
+}
+
+/// A permitted seat that can carry the call, as small as it can be: a ranking passes over all of them.
+#[derive(Clone, Copy, Debug)]
+struct AbleSeat {
+    /// Index into [`Standing::permitted`].
+    seat: u16,
+    /// How many different fixed ranks stand before it.
+    rank: u16,
+    deployment: DeploymentIndex,
+}
+
+impl AbleSeat {
+    /// Fixed rank, latency and seat in one number: lower is better. Seats stand in their fixed order, so equals
+    /// are neighbours and only latencies among them decide; ties end at the name.
+    fn key(self, latency_us: u32) -> u64 {
+        u64::from(self.rank) << 48 | u64::from(latency_us) << 16 | u64::from(self.seat)
+    }
 }
 
 /// How a deployment is just now, for this call.
@@ -185,6 +207,14 @@ pub enum Outcome {
     NotAvailableThere,
     /// 400: permitted and offered, but none can carry this call.
     Unable,
+}
+
+impl Standing {
+    /// Whether a waiver permits a deployment here that a rule would have refused.
+    #[must_use]
+    pub const fn waives(&self) -> bool {
+        self.waives
+    }
 }
 
 impl Placement {
@@ -261,7 +291,9 @@ impl Placement {
             expires: self.windows().end(window),
             warning: warning(&permitted).into(),
             refusal: refusal(&refused).into(),
-            ranks: ranks(&permitted),
+            able: able(&permitted),
+            waives: permitted.iter().any(|seat| !seat.permission.waived.is_empty()),
+            offered: permitted.iter().any(|seat| !matches!(seat.can, Can::NotOffered { .. })),
             permitted: permitted.into(),
             refused: refused.into(),
         }
@@ -344,63 +376,67 @@ fn fixed_rank(seat: &Seat) -> (u32, Reverse<u32>, u64) {
 }
 
 /// Filters the permitted by what they can and by health, ranks them, and says what comes of it. `out` is
-/// cleared first; it holds at most as many places as there are permitted seats. Ties end at the name.
-pub fn rank(standing: &Standing, live: &dyn Fn(DeploymentIndex) -> Live, out: &mut Vec<Ranked>) -> Outcome {
+/// cleared first; it then holds the best `most` places, best first. Ties end at the name.
+pub fn rank(
+    standing: &Standing,
+    live: impl Fn(DeploymentIndex) -> Live,
+    most: usize,
+    out: &mut Vec<Ranked>,
+) -> Outcome {
     out.clear();
-    let (mut offered, mut able) = (false, false);
-    for (index, seat) in (0_u16..).zip(&standing.permitted) {
-        offered |= !matches!(seat.can, Can::NotOffered { .. });
-        if !seat.can.is_yes() {
-            continue;
+    let (mut up, mut able) = (false, false);
+    // This runs for every call and every candidate.
+    for seat in &standing.able {
+        // Where enough are kept, a seat that the lowest latency does not bring among them ends it: those behind
+        // it are no better.
+        let worst = if out.len() < most { None } else { Some(out.last().map_or(0, |kept| kept.key)) };
+        if up && worst.is_some_and(|worst| seat.key(0) > worst) {
+            break;
         }
         match live(seat.deployment) {
             Live::Up { latency_us } => {
-                able = true;
-                let key =
-                    u64::from(standing.rank_of(index)) << 48 | u64::from(latency_us) << 16 | u64::from(index);
-                out.push(Ranked { seat: index, latency_us, key });
+                up = true;
+                let key = seat.key(latency_us);
+                if worst.is_none_or(|worst| key < worst) {
+                    if worst.is_some() {
+                        out.pop();
+                    }
+                    let place = out.iter().rposition(|kept| kept.key < key).map_or(0, |better| better + 1);
+                    out.insert(place, Ranked { seat: seat.seat, latency_us, key });
+                }
             }
             Live::Down | Live::Saturated => able = true,
             Live::Unable => {}
         }
     }
-    // Seats stand in their fixed order, so equals are neighbours and only latencies among them decide. One
-    // number holds all of it: this runs for every call and every candidate.
-    out.sort_unstable_by_key(|ranked| ranked.key);
-    if !out.is_empty() {
+    if up {
         Outcome::Placed
     } else if standing.permitted.is_empty() {
         if standing.refused.is_empty() { Outcome::NotAvailableThere } else { Outcome::Refused }
     } else if able {
         Outcome::PermittedUnavailable
-    } else if offered {
+    } else if standing.offered {
         Outcome::Unable
     } else {
         Outcome::NotAvailableThere
     }
 }
 
-/// Seats of equal order, weight and price share a rank.
-fn ranks(seats: &[Seat]) -> Box<[u16]> {
+/// The seats that can carry the call. Seats of equal order, weight and price share a rank.
+fn able(permitted: &[Seat]) -> Box<[AbleSeat]> {
     let mut rank = 0_u16;
     let mut before = None;
-    seats
-        .iter()
-        .map(|seat| {
-            let fixed = fixed_rank(seat);
-            if before.replace(fixed).is_some_and(|before| before != fixed) {
-                rank = rank.saturating_add(1);
-            }
-            rank
-        })
-        .collect()
+    let able = (0_u16..).zip(permitted).filter_map(|(index, seat)| {
+        let fixed = fixed_rank(seat);
+        if before.replace(fixed).is_some_and(|before| before != fixed) {
+            rank = rank.saturating_add(1);
+        }
+        seat.can.is_yes().then_some(AbleSeat { seat: index, rank, deployment: seat.deployment })
+    });
+    able.collect()
 }
 
 impl Standing {
-    fn rank_of(&self, seat: u16) -> u16 {
-        self.ranks.get(usize::from(seat)).copied().unwrap_or(u16::MAX)
-    }
-
     /// The healthy deployments that are offered and could carry the call, but are withheld by the terms, each
     /// with the rules that withhold it: what a 503 names.
     pub fn withheld<'s>(

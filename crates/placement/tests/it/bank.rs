@@ -36,7 +36,7 @@ fn with_azure_down_the_bank_waits_until_midnight_and_is_told_what_is_withheld() 
     let down = world.down(&["azure"]);
     let mut ranked = Vec::new();
     let before = world.standing("advice", "gpt-5.4", Stateless, "2026-11-30T23:59:40Z");
-    assert_eq!(rank(&before, &down, &mut ranked), Outcome::PermittedUnavailable);
+    assert_eq!(rank(&before, &down, usize::MAX, &mut ranked), Outcome::PermittedUnavailable);
     let withheld: Vec<String> = before.withheld(&down).map(|seat| seat.why.to_string()).collect();
     assert_eq!(
         withheld,
@@ -47,7 +47,7 @@ fn with_azure_down_the_bank_waits_until_midnight_and_is_told_what_is_withheld() 
     );
     assert_eq!(before.expires, Some(at("2026-12-01")), "the standing itself says when to ask again");
     let after = world.standing("advice", "gpt-5.4", Stateless, "2026-12-01");
-    assert_eq!(rank(&after, &down, &mut ranked), Outcome::Placed);
+    assert_eq!(rank(&after, &down, usize::MAX, &mut ranked), Outcome::Placed);
     assert_eq!(after.permitted[usize::from(ranked[0].seat)].id.as_str(), "bedrock-us-east-2/gpt-5.4");
     assert_ne!(before.decision, after.decision);
 }

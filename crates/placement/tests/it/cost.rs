@@ -136,7 +136,7 @@ fn cost_of_an_evaluation_a_standing_and_a_ranking() {
         let live = world.down(&[]);
         let mut ranked = Vec::new();
         let ranking = per_round(10_000, || {
-            assert_eq!(black_box(rank(&standing, &live, &mut ranked)), Outcome::Placed);
+            assert_eq!(black_box(rank(&standing, &live, 8, &mut ranked)), Outcome::Placed);
         });
         println!(
             "{name}: evaluation {evaluation}, memo hit {hit}, standing of {} {miss}, rank {ranking}",
