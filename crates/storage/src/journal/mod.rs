@@ -10,8 +10,9 @@ mod open_attempts;
 pub mod read;
 mod recover;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 pub mod segment;
+mod window;
 mod writer;
 
 pub use read::{Found, Position, Reader};

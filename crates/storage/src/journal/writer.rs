@@ -5,6 +5,7 @@ use super::{
     decisions::Decisions,
     frame,
     open_attempts::{OpenAttempts, RECOVERED},
+    read::{Position, Reader},
     recover::{self, Recovery},
     segment::{self, Header},
 };
@@ -21,7 +22,10 @@ use std::{
     path::Path,
     sync::{
         Arc, Mutex, PoisonError, TryLockError,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{
+            AtomicBool, AtomicU64,
+            Ordering::{Relaxed, Release},
+        },
     },
 };
 
@@ -46,6 +50,8 @@ struct Shared {
     state: Mutex<State>,
     open_calls: AtomicU64,
     broken: AtomicBool,
+    /// The number of the segment that is written: raised once the file has its name.
+    segment: Arc<AtomicU64>,
     counts: Counts,
 }
 
@@ -98,6 +104,8 @@ struct State {
     next_sequence: u64,
     decisions: Decisions,
     attempts: OpenAttempts,
+    /// A spare segment is known to be there.
+    spare: bool,
     /// A decision and the attempt that needs it are put together here, to be one write.
     scratch: Vec<u8>,
 }
@@ -131,6 +139,7 @@ impl FileJournal {
             next_sequence: found.next_sequence,
             decisions: Decisions::default(),
             attempts,
+            spare: false,
             scratch: Vec::new(),
         };
         let counts = Counts::default();
@@ -142,6 +151,7 @@ impl FileJournal {
                 state: Mutex::new(state),
                 open_calls: AtomicU64::new(0),
                 broken: AtomicBool::new(false),
+                segment: Arc::new(AtomicU64::new(number)),
                 counts,
             }),
         };
@@ -202,6 +212,17 @@ impl FileJournal {
         }
     }
 
+    /// A reader of this journal that goes on at `position`. It costs next to nothing where nothing is new.
+    #[must_use]
+    pub fn reader(&self, position: Position) -> Reader {
+        Reader::new(self.dir(), position).beside(Arc::clone(&self.shared.segment))
+    }
+
+    /// Whether a record may have been written that a reader at `position` has not read. Only a look at a number.
+    pub(crate) fn has_more(&self, position: Position) -> bool {
+        self.shared.counts.sequence.load(Relaxed) >= position.sequence.max(1)
+    }
+
     /// Sets disk aside for the next segment, so that a data thread only renames a file when one is full.
     /// For a thread that may wait; the drainer calls it.
     ///
@@ -209,17 +230,27 @@ impl FileJournal {
     /// The file system's. Nothing is lost by it: the segment is then made when it is needed.
     pub fn prepare_spare(&self) -> io::Result<()> {
         let settings = &self.shared.settings;
-        let spare = segment::spare_path(&settings.dir);
-        let half_full = {
-            let state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.written > settings.segment_bytes / 2
+        let spare = {
+            let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+            if state.spare || state.written <= settings.segment_bytes / 2 {
+                return Ok(());
+            }
+            let spare = segment::spare_path(&settings.dir);
+            state.spare = spare.exists();
+            if state.spare {
+                return Ok(());
+            }
+            spare
         };
-        if !half_full || spare.exists() || over_bound(settings)? {
+        if over_bound(settings)? {
             return Ok(());
         }
         let making = settings.dir.join("spare.tmp");
         segment::allocate(&making, settings.segment_bytes)?;
-        std::fs::rename(&making, &spare)
+        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        std::fs::rename(&making, &spare)?;
+        state.spare = true;
+        Ok(())
     }
 
     /// Deletes segments before `number` that no recovery needs; the current one always stays. Returns how many
@@ -409,6 +440,8 @@ impl Shared {
         let _best_effort = state.file.set_len(state.written);
         state.file = file;
         state.number = number;
+        state.spare = false;
+        self.segment.store(number, Release);
         state.written = segment::HEADER as u64;
         state.bad = false;
         self.counts.rotations.fetch_add(1, Relaxed);

@@ -180,7 +180,7 @@ impl Work {
     fn open(journal: FileJournal, settings: DrainerSettings) -> Result<Self, StoreError> {
         let store = LedgerStore::open(&settings.database, journal.log_id())?;
         store.wait_for_locks(settings.busy)?;
-        let reader = Reader::new(journal.dir(), store.position()?);
+        let reader = journal.reader(store.position()?);
         let segments = store.segment_times()?.into();
         Ok(Self { journal, store, reader, settings, last_point: (0, 0), newest_us: 0, segments })
     }
@@ -210,6 +210,7 @@ impl Work {
             if stopping {
                 return;
             }
+            self.reader.pause();
             if let Err(error) = self.journal.prepare_spare() {
                 tracing::debug!(%error, "no spare segment");
             }
@@ -228,7 +229,9 @@ impl Work {
         let lost_before = self.reader.lost();
         let mut batch = Batch::default();
         let mut unreadable = 0;
-        while batch.records + unreadable < u64::from(self.settings.batch_max) {
+        while batch.records + unreadable < u64::from(self.settings.batch_max)
+            && self.journal.has_more(self.reader.position())
+        {
             let Some(found) = self.reader.next_record()? else { break };
             match &found.record {
                 Ok(record) => {
@@ -293,7 +296,7 @@ impl Work {
     /// After a failure: back to what the database says.
     fn start_over(&mut self) {
         if let Ok(position) = self.store.position() {
-            self.reader = Reader::new(self.journal.dir(), position);
+            self.reader = self.journal.reader(position);
             self.last_point = (0, 0);
         }
     }
@@ -306,5 +309,46 @@ fn time_of(record: &Record) -> Option<i64> {
         Record::Refusal(refusal) => Some(refusal.at_us),
         Record::Notice(notice) => Some(notice.at_us),
         Record::Decision(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::{
+        JournalSettings,
+        samples::{attempt, outcome},
+    };
+    use domain::journal::Journal as _;
+
+    #[test]
+    fn a_look_that_finds_nothing_touches_no_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let (here, away) = (dir.path().join("here"), dir.path().join("away"));
+        let (journal, _) = FileJournal::open(JournalSettings::new(&here, "acme/1"), 0).unwrap();
+        let settings = DrainerSettings::new(dir.path().join("ledger.db"));
+        let mut work = Work::open(journal.clone(), settings).unwrap();
+        let counts = Counts::default();
+        let quiet = |work: &mut Work| {
+            let before = work.reader.reads();
+            for _ in 0..10 {
+                assert_eq!(work.batch(&counts).unwrap(), 0);
+                journal.prepare_spare().unwrap();
+            }
+            assert_eq!(work.reader.reads(), before);
+        };
+        quiet(&mut work);
+        for round in 1..=3 {
+            journal.append(&attempt(round, 1)).unwrap();
+            journal.append(&outcome(round, 1, true)).unwrap();
+            let before = work.reader.reads();
+            assert_eq!(work.batch(&counts).unwrap(), 2);
+            assert!(work.reader.reads() - before <= 1, "one read has both");
+            std::fs::rename(&here, &away).unwrap();
+            quiet(&mut work);
+            std::fs::rename(&away, &here).unwrap();
+            assert_eq!(counts.drained.load(Relaxed), journal.stats().sequence);
+        }
+        assert_eq!(counts.batches.load(Relaxed), 3);
     }
 }

@@ -5,39 +5,43 @@ use crate::journal::Position;
 use domain::{
     Agent, CallClass, CallId, Keeper,
     class::Counts,
-    record::{AttemptRecord, OutcomeRecord, Record},
+    record::{OutcomeRecord, Record},
 };
 use ledger::show::Sums;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     path::Path,
+    rc::Rc,
+    sync::LazyLock,
     time::Duration,
 };
 
 /// How long a writer waits for another connection's lock.
 const BUSY: Duration = Duration::from_secs(30);
 
+/// Pages that the connection keeps, in KiB; SQLite has them as a negative number.
+const CACHE_KIB: i64 = -1_024;
+/// Bytes of the write-ahead log that are kept for use again: as many as SQLite checkpoints at.
+const LOG_BYTES: i64 = 4 << 20;
+
 /// The ledger's database. One connection; the drainer has its own, so has every reader.
 pub struct LedgerStore {
     pub(super) connection: Connection,
 }
 
-/// Who, what and where: what sums are kept by.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Slot {
-    pub(super) minute_us: i64,
-    pub(super) workload: Box<str>,
-    pub(super) deployment: Box<str>,
-    pub(super) key: Box<str>,
-    pub(super) model: Box<str>,
+/// What sums are kept by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Slot {
+    minute_us: i64,
+    owner: Rc<Owner>,
 }
 
 /// By what profiles are counted.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct ProfileSlot {
     day_us: i64,
-    workload: Box<str>,
+    workload: Rc<str>,
     class: CallClass,
     keeper: Keeper,
     agent: u8,
@@ -45,14 +49,18 @@ struct ProfileSlot {
 
 const DAY_US: i64 = 86_400_000_000;
 
-/// What an outcome does not repeat of its attempt.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Owner {
-    workload: Box<str>,
+/// Who, what and where: what an outcome does not repeat of its attempt.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Owner {
+    workload: Rc<str>,
     deployment: Box<str>,
     key: Box<str>,
     model: Box<str>,
 }
+
+/// The owners of a batch, each once and in order: many records have few.
+#[derive(Default)]
+struct Owners(Vec<Rc<Owner>>);
 
 /// A point of the sparse index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,10 +74,11 @@ pub(super) struct Point {
 /// What one batch of records adds up to. Applied whole or not at all.
 #[derive(Default)]
 pub(super) struct Batch {
+    owners: Owners,
     sums: BTreeMap<Slot, Sums>,
-    opened: HashMap<(CallId, u16), Owner>,
+    opened: HashMap<(CallId, u16), Rc<Owner>>,
     /// Outcomes whose attempts came in an earlier batch.
-    closed: Vec<(CallId, u16)>,
+    closed: HashSet<(CallId, u16)>,
     profiles: BTreeMap<ProfileSlot, Counts>,
     points: Vec<Point>,
     pub(super) records: u64,
@@ -87,6 +96,10 @@ impl LedgerStore {
         // The journal is the truth: what a loss of power takes from the database is drained again.
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
+        // Batches write to the newest rows, so a megabyte of pages serves as well as more.
+        connection.pragma_update(None, "cache_size", CACHE_KIB)?;
+        // What a burst made of the log is given back to the disk.
+        connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
         schema::migrate(&mut connection)?;
         let found: Option<String> =
             connection.query_row("SELECT log_id FROM drain", [], |row| row.get(0)).optional()?;
@@ -150,28 +163,19 @@ impl LedgerStore {
         write_sums(&transaction, &batch.sums)?;
         write_attempts(&transaction, batch)?;
         write_profiles(&transaction, &batch.profiles)?;
-        {
-            let mut insert =
-                transaction.prepare_cached("INSERT OR REPLACE INTO sparse VALUES (?1, ?2, ?3, ?4)")?;
-            for point in &batch.points {
-                insert.execute(params![
-                    signed(point.segment),
-                    signed(point.offset),
-                    signed(point.sequence),
-                    point.at_us
-                ])?;
-            }
-        }
-        transaction.execute(
-            "UPDATE drain SET segment = ?1, offset = ?2, sequence = ?3, lost = lost + ?4, unreadable = unreadable + ?5",
-            params![
+        write_points(&transaction, &batch.points)?;
+        transaction
+            .prepare_cached(
+                "UPDATE drain SET segment = ?1, offset = ?2, sequence = ?3, lost = lost + ?4, \
+                 unreadable = unreadable + ?5",
+            )?
+            .execute(params![
                 signed(to.segment),
                 signed(to.offset),
                 signed(to.sequence),
                 signed(lost),
                 signed(batch.unreadable)
-            ],
-        )?;
+            ])?;
         transaction.commit()?;
         Ok(())
     }
@@ -205,20 +209,22 @@ impl Batch {
         self.records += 1;
         match record {
             Record::Attempt(attempt) => {
-                self.opened.insert((attempt.call, attempt.attempt), owner_of(attempt));
+                let owner = self.owners.of(
+                    attempt.workload.as_str(),
+                    attempt.deployment.as_str(),
+                    attempt.key.as_str(),
+                    attempt.model.as_str(),
+                );
+                self.opened.insert((attempt.call, attempt.attempt), owner);
             }
             Record::Outcome(outcome) => {
                 let key = (outcome.call, outcome.attempt);
                 let owner = match self.opened.remove(&key) {
                     Some(owner) => owner,
                     None => match store.owner(key.0, key.1)? {
-                        Some(_) if self.closed.contains(&key) => unknown_owner(),
-                        Some(owner) => {
-                            self.closed.push(key);
-                            owner
-                        }
-                        // Its attempt is lost or was drained into a database that is gone.
-                        None => unknown_owner(),
+                        Some(owner) if self.closed.insert(key) => Rc::new(owner),
+                        // It has its outcome, or its attempt is lost or was drained into a database that is gone.
+                        _ => self.owners.of("?", "?", "?", "?"),
                     },
                 };
                 if outcome.last {
@@ -227,12 +233,8 @@ impl Batch {
                 self.slot(outcome.at_us, owner).add_outcome(outcome);
             }
             Record::Refusal(refusal) => {
-                let owner = Owner {
-                    workload: refusal.workload.as_str().into(),
-                    deployment: "".into(),
-                    key: refusal.key.as_str().into(),
-                    model: refusal.model.as_str().into(),
-                };
+                let (workload, model) = (refusal.workload.as_str(), refusal.model.as_str());
+                let owner = self.owners.of(workload, "", refusal.key.as_str(), model);
                 self.slot(refusal.at_us, owner).add_refusal();
             }
             Record::Decision(_) | Record::Notice(_) => {}
@@ -244,7 +246,7 @@ impl Batch {
         let class = &outcome.class;
         let slot = ProfileSlot {
             day_us: outcome.at_us.div_euclid(DAY_US).saturating_mul(DAY_US),
-            workload: owner.workload.clone(),
+            workload: Rc::clone(&owner.workload),
             class: class.class,
             keeper: class.keeper(),
             agent: class.agent.map_or(0, Agent::number),
@@ -257,34 +259,49 @@ impl Batch {
         self.points.push(point);
     }
 
-    fn slot(&mut self, at_us: i64, owner: Owner) -> &mut Sums {
-        let Owner { workload, deployment, key, model } = owner;
+    fn slot(&mut self, at_us: i64, owner: Rc<Owner>) -> &mut Sums {
         let minute_us = at_us.div_euclid(60_000_000).saturating_mul(60_000_000);
-        self.sums.entry(Slot { minute_us, workload, deployment, key, model }).or_default()
+        self.sums.entry(Slot { minute_us, owner }).or_default()
     }
 }
 
-fn owner_of(attempt: &AttemptRecord) -> Owner {
-    Owner {
-        workload: attempt.workload.as_str().into(),
-        deployment: attempt.deployment.as_str().into(),
-        key: attempt.key.as_str().into(),
-        model: attempt.model.as_str().into(),
+impl Owners {
+    fn of(&mut self, workload: &str, deployment: &str, key: &str, model: &str) -> Rc<Owner> {
+        let names = (workload, deployment, key, model);
+        let place = self.0.partition_point(|owner| owner.names() < names);
+        match self.0.get(place) {
+            Some(known) if known.names() == names => Rc::clone(known),
+            _ => {
+                let owner = Rc::new(Owner {
+                    workload: workload.into(),
+                    deployment: deployment.into(),
+                    key: key.into(),
+                    model: model.into(),
+                });
+                self.0.insert(place, Rc::clone(&owner));
+                owner
+            }
+        }
     }
 }
 
-fn unknown_owner() -> Owner {
-    Owner { workload: "?".into(), deployment: "?".into(), key: "?".into(), model: "?".into() }
+impl Owner {
+    fn names(&self) -> (&str, &str, &str, &str) {
+        (&self.workload, &self.deployment, &self.key, &self.model)
+    }
 }
 
 fn write_sums(transaction: &Transaction<'_>, sums: &BTreeMap<Slot, Sums>) -> Result<(), StoreError> {
-    let mut upsert = transaction.prepare_cached(&upsert_statement())?;
+    if sums.is_empty() {
+        return Ok(());
+    }
+    let mut upsert = transaction.prepare_cached(&UPSERT_SUMS)?;
     for (slot, sums) in sums {
         upsert.raw_bind_parameter(1, slot.minute_us)?;
-        upsert.raw_bind_parameter(2, &slot.workload)?;
-        upsert.raw_bind_parameter(3, &slot.deployment)?;
-        upsert.raw_bind_parameter(4, &slot.key)?;
-        upsert.raw_bind_parameter(5, &slot.model)?;
+        upsert.raw_bind_parameter(2, &*slot.owner.workload)?;
+        upsert.raw_bind_parameter(3, &*slot.owner.deployment)?;
+        upsert.raw_bind_parameter(4, &*slot.owner.key)?;
+        upsert.raw_bind_parameter(5, &*slot.owner.model)?;
         for (index, number) in sums.numbers().into_iter().enumerate() {
             upsert.raw_bind_parameter(6 + index, signed(number))?;
         }
@@ -294,7 +311,7 @@ fn write_sums(transaction: &Transaction<'_>, sums: &BTreeMap<Slot, Sums>) -> Res
 }
 
 /// Sums in the database stop at the largest integer that it has rather than turn into floating point.
-fn upsert_statement() -> String {
+static UPSERT_SUMS: LazyLock<String> = LazyLock::new(|| {
     let places: Vec<String> = (1..=5 + Sums::NAMES.len()).map(|place| format!("?{place}")).collect();
     let updates: Vec<String> = Sums::NAMES
         .iter()
@@ -310,12 +327,15 @@ fn upsert_statement() -> String {
         places.join(", "),
         updates.join(", ")
     )
-}
+});
 
 fn write_profiles(
     transaction: &Transaction<'_>,
     profiles: &BTreeMap<ProfileSlot, Counts>,
 ) -> Result<(), StoreError> {
+    if profiles.is_empty() {
+        return Ok(());
+    }
     let mut upsert = transaction.prepare_cached(
         "INSERT INTO profile VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT DO UPDATE SET \
          calls = calls + excluded.calls, looked = looked + excluded.looked, \
@@ -343,22 +363,37 @@ fn write_profiles(
 }
 
 fn write_attempts(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), StoreError> {
-    let mut insert =
-        transaction.prepare_cached("INSERT OR REPLACE INTO open_attempt VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
-    for ((call, attempt), owner) in &batch.opened {
-        insert.execute(params![
-            call.bits().to_be_bytes(),
-            attempt,
-            owner.workload,
-            owner.deployment,
-            owner.key,
-            owner.model
-        ])?;
+    if !batch.opened.is_empty() {
+        let insert = "INSERT OR REPLACE INTO open_attempt VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let mut insert = transaction.prepare_cached(insert)?;
+        for ((call, attempt), owner) in &batch.opened {
+            insert.execute(params![
+                call.bits().to_be_bytes(),
+                attempt,
+                owner.workload,
+                owner.deployment,
+                owner.key,
+                owner.model
+            ])?;
+        }
     }
-    let mut delete =
-        transaction.prepare_cached("DELETE FROM open_attempt WHERE call = ?1 AND attempt = ?2")?;
-    for (call, attempt) in &batch.closed {
-        delete.execute(params![call.bits().to_be_bytes(), attempt])?;
+    if !batch.closed.is_empty() {
+        let delete = "DELETE FROM open_attempt WHERE call = ?1 AND attempt = ?2";
+        let mut delete = transaction.prepare_cached(delete)?;
+        for (call, attempt) in &batch.closed {
+            delete.execute(params![call.bits().to_be_bytes(), attempt])?;
+        }
+    }
+    Ok(())
+}
+
+fn write_points(transaction: &Transaction<'_>, points: &[Point]) -> Result<(), StoreError> {
+    if points.is_empty() {
+        return Ok(());
+    }
+    let mut insert = transaction.prepare_cached("INSERT OR REPLACE INTO sparse VALUES (?1, ?2, ?3, ?4)")?;
+    for Point { segment, offset, sequence, at_us } in points {
+        insert.execute(params![signed(*segment), signed(*offset), signed(*sequence), at_us])?;
     }
     Ok(())
 }
