@@ -109,9 +109,44 @@ impl CallId {
     }
 }
 
+/// An id as it is written, without memory of its own: ids stand in several headers of every answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct IdText<const LENGTH: usize>([u8; LENGTH]);
+
+impl<const LENGTH: usize> IdText<LENGTH> {
+    /// `prefix`, then the last digits of `bits` in hexadecimal, as many as there is room for.
+    fn new(prefix: &[u8], bits: u128) -> Self {
+        let mut text = [b'0'; LENGTH];
+        for (slot, byte) in text.iter_mut().zip(prefix) {
+            *slot = *byte;
+        }
+        let mut rest = bits;
+        for slot in text.iter_mut().skip(prefix.len()).rev() {
+            let digit = (rest & 0xf) as u8;
+            *slot = if digit < 10 { b'0' + digit } else { b'a' - 10 + digit };
+            rest >>= 4;
+        }
+        Self(text)
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl CallId {
+    /// As it is written.
+    #[must_use]
+    pub fn text(self) -> IdText<37> {
+        IdText::new(b"call_", self.0)
+    }
+}
+
 impl fmt::Display for CallId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "call_{:032x}", self.0)
+        f.write_str(self.text().as_str())
     }
 }
 
@@ -144,9 +179,17 @@ impl FromStr for CallId {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DecisionId(pub u64);
 
+impl DecisionId {
+    /// As it is written.
+    #[must_use]
+    pub fn text(self) -> IdText<20> {
+        IdText::new(b"dec_", self.0.into())
+    }
+}
+
 impl fmt::Display for DecisionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "dec_{:016x}", self.0)
+        f.write_str(self.text().as_str())
     }
 }
 
@@ -173,6 +216,11 @@ mod tests {
         assert_eq!(uuid.get_version_num(), 7);
         assert_eq!(uuid.get_variant(), uuid::Variant::RFC4122);
         assert_eq!(early.to_string().parse(), Ok(early));
+        for bits in [0, 1, 0xabc_def0, u128::MAX / 3, u128::MAX] {
+            assert_eq!(CallId::from_bits(bits).text().as_str(), format!("call_{bits:032x}"));
+            let short = bits as u64;
+            assert_eq!(DecisionId(short).text().as_str(), format!("dec_{short:016x}"));
+        }
         for bad in [
             "",
             "call_",

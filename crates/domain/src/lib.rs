@@ -41,8 +41,8 @@ pub use dialect::Dialect;
 pub use event::{Delta, Event, Fold, Opened};
 pub use fault::{Code, Fault, RetryClass, Source};
 pub use ids::{
-    CallId, ConversationId, DecisionId, DeploymentId, ItemId, KeyId, ModelName, ResponseId, SnapshotEpoch,
-    SubjectId, TenantId, WorkloadId,
+    CallId, ConversationId, DecisionId, DeploymentId, IdText, ItemId, KeyId, ModelName, ResponseId,
+    SnapshotEpoch, SubjectId, TenantId, WorkloadId,
 };
 pub use item::{
     Item, ItemKind, Media, MediaSource, Message, Origin, Part, PartKind, Reasoning, Role, Signature,

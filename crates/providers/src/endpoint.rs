@@ -2,7 +2,7 @@
 //! does not change from call to call.
 
 use crate::{
-    evidence::{BodyMarks, Evidence},
+    evidence::{BodyMarks, Evidence, Hearing},
     fault::Answer,
     origin::{Base, Origin},
     provider::Provider,
@@ -37,6 +37,7 @@ pub struct Endpoint {
     call_header: Option<HeaderName>,
     secret_need: SecretNeed,
     proof: Proof,
+    hearing: Hearing,
 }
 
 /// How far a provider may carry a call from the region that was called, as the endpoint's own form says. What a
@@ -205,6 +206,11 @@ impl Endpoint {
         self.provider.evidence(self, headers, body)
     }
 
+    /// Whose marks tell something in its answers.
+    pub(crate) const fn hearing(&self) -> &Hearing {
+        &self.hearing
+    }
+
     /// Whether a request's proof covers its body: then the body must be at hand in one piece.
     #[must_use]
     pub const fn signs_body(&self) -> bool {
@@ -229,18 +235,17 @@ impl Endpoint {
         *request.uri_mut() = target.clone();
         *request.headers_mut() = self.headers.clone();
         if let Some(name) = &self.call_header
-            && let Ok(id) = HeaderValue::try_from(parts.call.to_string())
+            && let Ok(id) = HeaderValue::from_str(parts.call.text().as_str())
         {
-            request.headers_mut().insert(name.clone(), id);
+            fill(request.headers_mut(), name, id);
         }
         match (&self.proof, parts.secret) {
             (Proof::None, _) => {}
             (Proof::Bearer, Secret::Token { value, .. }) => {
-                let value = secret_header(&format!("Bearer {value}"))?;
-                request.headers_mut().insert(AUTHORIZATION, value);
+                fill(request.headers_mut(), &AUTHORIZATION, secret_header("Bearer ", value)?);
             }
             (Proof::Header(name), Secret::Token { value, .. }) => {
-                request.headers_mut().insert(name.clone(), secret_header(value)?);
+                fill(request.headers_mut(), name, secret_header("", value)?);
             }
             (Proof::Signed(signer), secret @ Secret::Aws { .. }) => {
                 signer.sign(&mut request, secret, parts.now)?;
@@ -272,7 +277,21 @@ fn no_embeddings() -> Fault {
     )
 }
 
-fn secret_header(text: &str) -> Result<HeaderValue, Fault> {
+/// Puts a header where [`Draft::finish`] left room for it, so that the table of names is neither searched twice
+/// nor grown.
+fn fill(headers: &mut HeaderMap, name: &HeaderName, value: HeaderValue) {
+    match headers.get_mut(name) {
+        Some(room) => *room = value,
+        None => {
+            headers.insert(name.clone(), value);
+        }
+    }
+}
+
+fn secret_header(scheme: &str, secret: &str) -> Result<HeaderValue, Fault> {
+    let mut text = Vec::with_capacity(scheme.len() + secret.len());
+    text.extend_from_slice(scheme.as_bytes());
+    text.extend_from_slice(secret.as_bytes());
     let mut value = HeaderValue::try_from(text)
         .map_err(|_| credentials("the secret holds a character that no header may hold (a line break?)"))?;
     value.set_sensitive(true);
@@ -357,6 +376,15 @@ impl Draft {
                     headers.insert(USER_AGENT, agent);
                 }
                 headers.extend(self.headers);
+                // What each call fills in.
+                let proof = match &self.proof {
+                    Proof::Bearer => Some(&AUTHORIZATION),
+                    Proof::Header(name) => Some(name),
+                    Proof::None | Proof::Signed(_) => None,
+                };
+                for name in self.call_header.iter().chain(proof) {
+                    headers.insert(name.clone(), HeaderValue::from_static(""));
+                }
                 Some(Endpoint {
                     provider: self.provider,
                     dialect: self.dialect,
@@ -374,6 +402,7 @@ impl Draft {
                     call_header: self.call_header,
                     secret_need: self.secret_need,
                     proof: self.proof,
+                    hearing: Hearing::of(self.provider.descriptor()),
                 })
             }
             _ => None,

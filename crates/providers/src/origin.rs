@@ -14,6 +14,7 @@ pub struct Origin {
     pub host: Box<str>,
     /// The port, also where it is the scheme's own.
     pub port: u16,
+    authority: Box<str>,
 }
 
 /// Plain or TLS.
@@ -37,15 +38,20 @@ impl Scheme {
 }
 
 impl Origin {
-    /// The `host` header: the port only where it is not the scheme's own.
-    #[must_use]
-    pub fn authority(&self) -> String {
-        let host: &str = &self.host;
+    /// The host as in a URL, an IPv6 address without its brackets.
+    fn new(scheme: Scheme, host: &str, port: u16) -> Self {
         let bracketed = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-        match (self.scheme, self.port) {
+        let authority = match (scheme, port) {
             (Scheme::Http, 80) | (Scheme::Https, 443) => bracketed,
             (_, port) => format!("{bracketed}:{port}"),
-        }
+        };
+        Self { scheme, host: host.into(), port, authority: authority.into() }
+    }
+
+    /// The `host` header: the port only where it is not the scheme's own.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        &self.authority
     }
 }
 
@@ -127,7 +133,7 @@ fn parse(text: &str, allow_http: bool, overridden: bool) -> Result<Base, FieldEr
         Scheme::Https => 443,
     });
     let prefix = url.path().trim_end_matches('/').to_owned();
-    Ok(Base { origin: Origin { scheme, host: host.into(), port }, prefix, overridden })
+    Ok(Base { origin: Origin::new(scheme, &host, port), prefix, overridden })
 }
 
 /// Loopback, private (RFC 1918, ULA) and names that only a private resolver knows. Link-local addresses are

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 const FILED_ELSEWHERE: [&str; 1] = ["vercel-ai_openai_chat_azure-model-router.1.stream"];
 
 /// Some deployment of a provider, for tests that need one of each.
-fn some(id: &str) -> Endpoint {
+pub(crate) fn some(id: &str) -> Endpoint {
     let usual = Written {
         provider: id.into(),
         model: "m".into(),

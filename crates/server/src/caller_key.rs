@@ -1,10 +1,17 @@
 //! The caller's key: every carrier means the same, and two different ones are an error.
 
 use domain::{Code, Fault};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 /// A key may not be longer than this.
 const MAX_KEY: usize = 512;
+
+/// The other headers that hold a key and nothing else.
+static OTHERS: [HeaderName; 3] = [
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+];
 
 /// The key that a request carries, whichever header it stands in.
 ///
@@ -13,10 +20,7 @@ const MAX_KEY: usize = 512;
 pub(crate) fn of(headers: &HeaderMap) -> Result<Option<&str>, Fault> {
     let bearers =
         headers.get_all(http::header::AUTHORIZATION).iter().filter_map(|value| bearer(value.to_str().ok()?));
-    let others = ["x-api-key", "api-key", "x-goog-api-key"]
-        .into_iter()
-        .flat_map(|name| headers.get_all(name))
-        .filter_map(|value| value.to_str().ok());
+    let others = OTHERS.iter().flat_map(|name| headers.get_all(name)).filter_map(|value| value.to_str().ok());
     let mut found = None;
     for key in bearers.chain(others) {
         if found.is_some_and(|other| other != key) {

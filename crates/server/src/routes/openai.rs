@@ -64,7 +64,7 @@ pub(super) const SSE: &str = "text/event-stream; charset=utf-8";
 
 /// An answer with the headers that every answer of a call has.
 pub(super) fn answered(body: Outgoing, content_type: &'static str, head: &Head) -> Response<Outgoing> {
-    let mut response = Response::new(body);
+    let mut response = answer::response(body);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
