@@ -133,11 +133,13 @@ impl Framer {
         if line.is_empty() {
             return self.dispatch(*at, on_frame);
         }
-        let text = std::str::from_utf8(line).map_err(|_| not_utf8())?;
-        let (field, value) = match text.split_once(':') {
-            Some((field, value)) => (field, value.strip_prefix(' ').unwrap_or(value)),
-            None => (text, ""),
+        let text = simdutf8::basic::from_utf8(line).map_err(|_| not_utf8())?;
+        // Nearly every line is one of data, so that name is not searched for.
+        let (field, value) = match text.strip_prefix("data:") {
+            Some(value) => ("data", value),
+            None => text.split_once(':').unwrap_or((text, "")),
         };
+        let value = value.strip_prefix(' ').unwrap_or(value);
         match field {
             "data" => self.take_data(value, bytes, at, on_frame),
             "event" => {

@@ -299,7 +299,10 @@ impl Course<'_> {
                 return Err(failed(fault, settlement));
             }
         };
-        if let Err(error) = std::str::from_utf8(&bytes) {
+        // One that passes through is checked as it is peeked into.
+        if !wire.passed
+            && let Err(error) = std::str::from_utf8(&bytes)
+        {
             let fault = Fault::upstream(Code::UpstreamBadResponse, "the provider's answer is not UTF-8");
             return Err(failed(fault.because(&error.to_string()), settlement));
         }

@@ -1,11 +1,12 @@
 //! Wire shapes of answers that several readers share.
 
+use crate::scan::{Bad, Cursor, Kind};
 use domain::Usage;
 use serde::{
     Deserialize, Deserializer,
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
-use std::fmt;
+use std::{fmt, marker::PhantomData};
 
 /// `usage`, with the spellings of the hosts that we have recordings of.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
@@ -75,16 +76,134 @@ impl WireUsage {
     }
 }
 
+/// One pass over `usage`, for answers of which nothing else is built: the same members as serde reads above.
+impl WireUsage {
+    /// Nothing where null stands there.
+    pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<Option<Self>, Bad> {
+        nullable(cursor, |cursor| {
+            let (mut usage, mut met) = (Self::default(), Met::default());
+            cursor.members(|cursor, key| {
+                let (member, count) = match &*key.name {
+                    "prompt_tokens" => (0, &mut usage.prompt_tokens),
+                    "completion_tokens" => (1, &mut usage.completion_tokens),
+                    "total_tokens" => (2, &mut usage.total_tokens),
+                    "prompt_cache_hit_tokens" => (3, &mut usage.prompt_cache_hit_tokens),
+                    "cached_tokens" => (4, &mut usage.cached_tokens),
+                    "num_cached_tokens" => (5, &mut usage.num_cached_tokens),
+                    "prompt_tokens_details" => {
+                        met.once(6, key.start)?;
+                        usage.prompt_tokens_details = nullable(cursor, PromptDetails::read)?;
+                        return Ok(());
+                    }
+                    "completion_tokens_details" => {
+                        met.once(7, key.start)?;
+                        usage.completion_tokens_details = nullable(cursor, CompletionDetails::read)?;
+                        return Ok(());
+                    }
+                    _ => return cursor.skip().map(drop),
+                };
+                met.once(member, key.start)?;
+                *count = Count::read(cursor)?;
+                Ok(())
+            })?;
+            Ok(usage)
+        })
+    }
+}
+
+impl PromptDetails {
+    fn read(cursor: &mut Cursor<'_>) -> Result<Self, Bad> {
+        let (mut details, mut met) = (Self::default(), Met::default());
+        cursor.members(|cursor, key| {
+            let (member, count) = match &*key.name {
+                "cached_tokens" => (0, &mut details.cached_tokens),
+                "cache_write_tokens" => (1, &mut details.cache_write_tokens),
+                "audio_tokens" => (2, &mut details.audio_tokens),
+                _ => return cursor.skip().map(drop),
+            };
+            met.once(member, key.start)?;
+            *count = Count::read(cursor)?;
+            Ok(())
+        })?;
+        Ok(details)
+    }
+}
+
+impl CompletionDetails {
+    fn read(cursor: &mut Cursor<'_>) -> Result<Self, Bad> {
+        let (mut details, mut met) = (Self::default(), Met::default());
+        cursor.members(|cursor, key| {
+            let (member, count) = match &*key.name {
+                "reasoning_tokens" => (0, &mut details.reasoning_tokens),
+                "audio_tokens" => (1, &mut details.audio_tokens),
+                _ => return cursor.skip().map(drop),
+            };
+            met.once(member, key.start)?;
+            *count = Count::read(cursor)?;
+            Ok(())
+        })?;
+        Ok(details)
+    }
+}
+
+/// Nothing where null stands, else what `read` makes of it. A list is what serde takes it for: the members in order.
+fn nullable<'a, T: Deserialize<'a>>(
+    cursor: &mut Cursor<'a>,
+    read: impl FnOnce(&mut Cursor<'a>) -> Result<T, Bad>,
+) -> Result<Option<T>, Bad> {
+    match cursor.peek()? {
+        Kind::Null => cursor.skip().map(|_| None),
+        Kind::Array => {
+            let from = cursor.at();
+            let range = cursor.skip()?;
+            let members = serde_json::from_str(cursor.text(&range));
+            members.map(Some).map_err(|_| Bad::request(from, "must be an object of numbers"))
+        }
+        _ => read(cursor).map(Some),
+    }
+}
+
+/// The members of one object that were met, a bit for each: what is read must stand there once.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Met(u16);
+
+impl Met {
+    /// Notes the member with this number, whose key begins at `at`.
+    pub(super) fn once(&mut self, member: u8, at: usize) -> Result<(), Bad> {
+        let bit = 1 << member;
+        if self.0 & bit != 0 {
+            return Err(Bad::request(at, "a member that is there twice"));
+        }
+        self.0 |= bit;
+        Ok(())
+    }
+}
+
 /// A count as hosts write it: a whole number as a rule, but also a fraction or null. Anything else is 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Count(u64);
 
-impl<'de> Deserialize<'de> for Count {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        serde_json::Value::deserialize(deserializer).map(|value| {
-            let fraction = || value.as_f64().filter(|f| f.is_finite() && *f >= 0.0).map(|f| f as u64);
-            Self(value.as_u64().or_else(fraction).unwrap_or_default())
-        })
+impl Count {
+    fn read(cursor: &mut Cursor<'_>) -> Result<Self, Bad> {
+        let number = cursor.peek()? == Kind::Number;
+        let range = cursor.skip()?;
+        if !number {
+            return Ok(Self::default());
+        }
+        let text = cursor.text(&range);
+        let fraction = || text.parse().map_or_else(|_| Self::default(), Self::of_fraction);
+        Ok(text.parse().map_or_else(|_| fraction(), Self::of_whole))
+    }
+}
+
+impl Glance for Count {
+    fn of_whole(number: u64) -> Self {
+        Self(number)
+    }
+
+    fn of_fraction(number: f64) -> Self {
+        // `as` cuts the fraction and holds what is too large at the bound.
+        if number.is_finite() && number >= 0.0 { Self(number as u64) } else { Self::default() }
     }
 }
 
@@ -92,59 +211,13 @@ impl<'de> Deserialize<'de> for Count {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Filled(pub(super) bool);
 
-impl<'de> Deserialize<'de> for Filled {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(FilledVisitor)
-    }
-}
-
-struct FilledVisitor;
-
-impl<'de> Visitor<'de> for FilledVisitor {
-    type Value = Filled;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
+impl Glance for Filled {
+    fn of_text(text: &str) -> Self {
+        Self(!text.is_empty())
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Filled, E> {
-        Ok(Filled(!text.is_empty()))
-    }
-
-    fn visit_unit<E>(self) -> Result<Filled, E> {
-        Ok(Filled(false))
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Filled, E> {
-        Ok(Filled(false))
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Filled, E> {
-        Ok(Filled(false))
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Filled, E> {
-        Ok(Filled(false))
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Filled, E> {
-        Ok(Filled(false))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Filled, A::Error> {
-        let mut filled = false;
-        while seq.next_element::<IgnoredAny>()?.is_some() {
-            filled = true;
-        }
-        Ok(Filled(filled))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Filled, A::Error> {
-        let mut filled = false;
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
-            filled = true;
-        }
-        Ok(Filled(filled))
+    fn of_many(filled: bool) -> Self {
+        Self(filled)
     }
 }
 
@@ -152,11 +225,91 @@ impl<'de> Visitor<'de> for FilledVisitor {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Lenient(pub(super) Option<Box<str>>);
 
-impl<'de> Deserialize<'de> for Lenient {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self(match serde_json::Value::deserialize(deserializer)? {
-            serde_json::Value::String(text) => Some(text.into()),
-            _ => None,
-        }))
+impl Glance for Lenient {
+    fn of_text(text: &str) -> Self {
+        Self(Some(text.into()))
+    }
+}
+
+/// What is read from a value of any type without building it. What an implementation does not ask for is as if
+/// it were not there.
+trait Glance: Default {
+    fn of_text(_: &str) -> Self {
+        Self::default()
+    }
+
+    fn of_whole(_: u64) -> Self {
+        Self::default()
+    }
+
+    fn of_fraction(_: f64) -> Self {
+        Self::default()
+    }
+
+    /// A list or an object.
+    fn of_many(_filled: bool) -> Self {
+        Self::default()
+    }
+}
+
+macro_rules! deserialize_by_glance {
+    ($($name:ident),*) => {$(
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_any(GlanceVisitor(PhantomData))
+            }
+        }
+    )*};
+}
+
+deserialize_by_glance!(Count, Filled, Lenient);
+
+struct GlanceVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Glance> Visitor<'de> for GlanceVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<T, E> {
+        Ok(T::of_text(text))
+    }
+
+    fn visit_unit<E>(self) -> Result<T, E> {
+        Ok(T::default())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<T, E> {
+        Ok(T::default())
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<T, E> {
+        Ok(T::of_whole(number))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<T, E> {
+        Ok(u64::try_from(number).map_or_else(|_| T::default(), T::of_whole))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<T, E> {
+        Ok(T::of_fraction(number))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<T, A::Error> {
+        let mut filled = false;
+        while seq.next_element::<IgnoredAny>()?.is_some() {
+            filled = true;
+        }
+        Ok(T::of_many(filled))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
+        let mut filled = false;
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
+            filled = true;
+        }
+        Ok(T::of_many(filled))
     }
 }

@@ -8,13 +8,15 @@ const FEW: usize = 16;
 pub(super) struct Keys<'a> {
     few: [&'a str; FEW],
     count: usize,
-    more: BTreeSet<Cow<'a, str>>,
+    more: Option<BTreeSet<Cow<'a, str>>>,
 }
 
 impl<'a> Keys<'a> {
     /// False where the key was there already.
     pub(super) fn insert(&mut self, key: Cow<'a, str>) -> bool {
-        if self.few.iter().take(self.count).any(|other| **other == *key) || self.more.contains(&key) {
+        if self.few.iter().take(self.count).any(|other| **other == *key)
+            || self.more.as_ref().is_some_and(|more| more.contains(&key))
+        {
             return false;
         }
         match (key, self.few.get_mut(self.count)) {
@@ -23,7 +25,7 @@ impl<'a> Keys<'a> {
                 self.count += 1;
                 true
             }
-            (key, _) => self.more.insert(key),
+            (key, _) => self.more.get_or_insert_default().insert(key),
         }
     }
 }

@@ -7,6 +7,9 @@
 //! Bounds: nesting at most [`MAX_DEPTH`], at most [`NODES_PER_MIB`] values per started MiB, numbers of at most
 //! [`MAX_NUMBER_BYTES`] characters. Refused: anything that RFC 8259 does not allow, lone surrogates, trailing
 //! text, a byte-order mark, and duplicate keys in the objects that are read with [`Cursor::object`].
+//!
+//! Answers of upstreams are read by the same pass, but are not ours to refuse for what nobody reads of them:
+//! see [`Cursor::of_answer`].
 
 mod keys;
 mod place;
@@ -21,6 +24,8 @@ pub const MAX_DEPTH: u32 = 128;
 pub const NODES_PER_MIB: usize = 100_000;
 /// Longest number, in characters.
 pub const MAX_NUMBER_BYTES: usize = 64;
+/// How often an answer may nest another [`MAX_DEPTH`] levels in what is skipped: the bound of a recursion.
+const MAX_DEEPER: u32 = 256;
 
 /// What is wrong with a body, and where. Small, so that the usual path carries no weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +106,9 @@ pub struct Cursor<'a> {
     at: usize,
     depth: u32,
     nodes_left: usize,
+    /// Reads an upstream's answer. Asked only where the strict grammar would refuse.
+    lenient: bool,
+    deeper_left: u32,
 }
 
 /// Checks a whole body strictly, with duplicate keys refused in the top-level object and in the objects
@@ -146,9 +154,20 @@ impl<'a> Cursor<'a> {
             let valid = std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
             Bad::json(valid, "invalid UTF-8")
         })?;
-        let mut cursor =
-            Self { text, bytes, at: 0, depth: 0, nodes_left: (bytes.len() / (1 << 20) + 1) * NODES_PER_MIB };
+        let nodes_left = (bytes.len() / (1 << 20) + 1) * NODES_PER_MIB;
+        let mut cursor = Self { text, bytes, at: 0, depth: 0, nodes_left, lenient: false, deeper_left: 0 };
         cursor.blank();
+        Ok(cursor)
+    }
+
+    /// At the first value of an upstream's answer. It is JSON in UTF-8 as a request is, but what is skipped may
+    /// hold lone surrogates, any number of values, numbers of any length and [`MAX_DEEPER`] times the depth.
+    ///
+    /// # Errors
+    /// Where the bytes are not UTF-8.
+    pub fn of_answer(bytes: &'a [u8]) -> Result<Self, Bad> {
+        let mut cursor = Self::new(bytes)?;
+        (cursor.nodes_left, cursor.lenient, cursor.deeper_left) = (usize::MAX, true, MAX_DEEPER);
         Ok(cursor)
     }
 
@@ -196,19 +215,32 @@ impl<'a> Cursor<'a> {
     where
         F: FnMut(&mut Self, Key<'a>) -> Result<(), Bad>,
     {
+        let mut keys = Keys::default();
+        self.members(|cursor, key| {
+            if !keys.insert(key.name.clone()) {
+                return Err(Bad::json(key.start, "a duplicate key"));
+            }
+            member(cursor, key)
+        })
+    }
+
+    /// The same without a look for duplicate keys: that is left to `member`, for the keys that it reads.
+    ///
+    /// # Errors
+    /// As [`Cursor::object`].
+    pub fn members<F>(&mut self, mut member: F) -> Result<Range<usize>, Bad>
+    where
+        F: FnMut(&mut Self, Key<'a>) -> Result<(), Bad>,
+    {
         let from = self.at;
         self.expect(Kind::Object, "must be an object")?;
         self.enter()?;
-        let mut keys = Keys::default();
         if self.bytes.get(self.at) == Some(&b'}') {
             self.at += 1;
         } else {
             loop {
                 let start = self.at;
                 let name = self.key()?;
-                if !keys.insert(name.clone()) {
-                    return Err(Bad::json(start, "a duplicate key"));
-                }
                 member(self, Key { name, start })?;
                 self.blank();
                 if self.next_member(b'}')? {
@@ -255,8 +287,9 @@ impl<'a> Cursor<'a> {
     pub fn string(&mut self) -> Result<Cow<'a, str>, Bad> {
         self.expect(Kind::String, "must be a text")?;
         self.node()?;
-        let (inner, escaped) = self.skip_string()?;
-        Ok(self.unescape(inner, escaped))
+        let open = self.at;
+        let escaped = self.skip_string()?;
+        self.unescape(open + 1..self.at - 1, escaped)
     }
 
     /// Reads `true` or `false`; `null` is `None`.
@@ -310,6 +343,7 @@ impl<'a> Cursor<'a> {
                     self.node()?;
                     self.skip_word()?;
                 }
+                Kind::Object | Kind::Array if self.depth >= MAX_DEPTH => self.skip_deeper()?,
                 kind @ (Kind::Object | Kind::Array) => {
                     self.enter()?;
                     let object = kind == Kind::Object;
@@ -357,6 +391,17 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Skips what begins below the deepest level: an answer's, with a stack of its own; nobody else's.
+    #[cold]
+    fn skip_deeper(&mut self) -> Result<(), Bad> {
+        self.deeper_left = self.deeper_left.checked_sub(1).ok_or(too_deep(self.at))?;
+        let depth = std::mem::take(&mut self.depth);
+        self.skip()?;
+        self.depth = depth;
+        self.deeper_left += 1;
+        Ok(())
+    }
+
     fn expect(&self, kind: Kind, what: &'static str) -> Result<(), Bad> {
         if self.peek()? == kind { Ok(()) } else { Err(Bad::request(self.at, what)) }
     }
@@ -370,7 +415,7 @@ impl<'a> Cursor<'a> {
     fn enter(&mut self) -> Result<(), Bad> {
         self.node()?;
         if self.depth >= MAX_DEPTH {
-            return Err(Bad::json(self.at, "nesting deeper than 128 levels"));
+            return Err(too_deep(self.at));
         }
         self.depth += 1;
         self.at += 1;
@@ -406,44 +451,67 @@ impl<'a> Cursor<'a> {
     }
 
     fn key(&mut self) -> Result<Cow<'a, str>, Bad> {
-        let (inner, escaped) = self.key_skipped()?;
-        Ok(self.unescape(inner, escaped))
+        let open = self.at;
+        let (end, escaped) = self.key_skipped()?;
+        self.unescape(open + 1..end - 1, escaped)
     }
 
-    fn key_skipped(&mut self) -> Result<(Range<usize>, bool), Bad> {
+    /// Reads a key and its colon. Gives where the key ends and whether it has escapes.
+    fn key_skipped(&mut self) -> Result<(usize, bool), Bad> {
         if self.bytes.get(self.at) != Some(&b'"') {
             return Err(Bad::json(self.at, "a key in double quotes was expected"));
         }
-        let found = self.skip_string()?;
+        let escaped = self.skip_string()?;
+        let end = self.at;
         self.blank();
         if self.bytes.get(self.at) != Some(&b':') {
             return Err(Bad::json(self.at, "a colon was expected"));
         }
         self.at += 1;
         self.blank();
-        Ok(found)
+        Ok((end, escaped))
     }
 
-    fn unescape(&self, inner: Range<usize>, escaped: bool) -> Cow<'a, str> {
-        if escaped {
-            let quoted = self.text.get(inner.start - 1..inner.end + 1).unwrap_or_default();
-            Cow::Owned(serde_json::from_str(quoted).unwrap_or_default())
-        } else {
-            Cow::Borrowed(self.text(&inner))
+    fn unescape(&self, inner: Range<usize>, escaped: bool) -> Result<Cow<'a, str>, Bad> {
+        if !escaped {
+            return Ok(Cow::Borrowed(self.text(&inner)));
         }
+        let quoted = self.text.get(inner.start - 1..inner.end + 1).unwrap_or_default();
+        // Only an answer's text can fail here: the rest of the grammar was checked, its surrogates were not.
+        serde_json::from_str(quoted).map(Cow::Owned).map_err(|_| lone_surrogate(inner.start))
     }
 
-    /// At a quote: reads to behind the closing one. Gives the range between and whether it has escapes.
-    fn skip_string(&mut self) -> Result<(Range<usize>, bool), Bad> {
+    /// At a quote: reads to behind the closing one. True where it has escapes.
+    fn skip_string(&mut self) -> Result<bool, Bad> {
+        // Most texts are short and plain. They are done with here, where little has to be set up.
+        let mut at = self.at + 1;
+        for _ in 0..SHORT_WORDS {
+            let Some(word) = self.bytes.get(at..).and_then(|rest| rest.first_chunk::<WORD>()) else { break };
+            let special = special_of(u64::from_le_bytes(*word));
+            if special != 0 {
+                at += special.trailing_zeros() as usize / 8;
+                if self.bytes.get(at) == Some(&b'"') {
+                    self.at = at + 1;
+                    return Ok(false);
+                }
+                break;
+            }
+            at += WORD;
+        }
+        self.skip_long_string(at)
+    }
+
+    /// The rest of a string whose bytes before `at` are plain.
+    #[inline(never)]
+    fn skip_long_string(&mut self, mut at: usize) -> Result<bool, Bad> {
         let open = self.at;
-        let mut at = open + 1;
         let mut escaped = false;
         loop {
             at += plain_bytes(self.bytes.get(at..).unwrap_or_default());
             match self.bytes.get(at) {
                 Some(b'"') => {
                     self.at = at + 1;
-                    return Ok((open + 1..at, escaped));
+                    return Ok(escaped);
                 }
                 Some(b'\\') => {
                     escaped = true;
@@ -458,22 +526,20 @@ impl<'a> Cursor<'a> {
     fn skip_escape(&self, at: usize) -> Result<usize, Bad> {
         match self.bytes.get(at + 1) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
-            Some(b'u') => {
-                let lone = Bad::json(at, "a lone surrogate (half of a UTF-16 pair)");
-                match self.hex(at)? {
-                    0xdc00..=0xdfff => Err(lone),
-                    0xd800..=0xdbff => {
-                        if self.bytes.get(at + 6..at + 8) != Some(b"\\u") {
-                            return Err(lone);
-                        }
-                        match self.hex(at + 6)? {
-                            0xdc00..=0xdfff => Ok(at + 12),
-                            _ => Err(lone),
-                        }
+            Some(b'u') => match self.hex(at)? {
+                0xd800..=0xdfff if self.lenient => Ok(at + 6),
+                0xdc00..=0xdfff => Err(lone_surrogate(at)),
+                0xd800..=0xdbff => {
+                    if self.bytes.get(at + 6..at + 8) != Some(b"\\u") {
+                        return Err(lone_surrogate(at));
                     }
-                    _ => Ok(at + 6),
+                    match self.hex(at + 6)? {
+                        0xdc00..=0xdfff => Ok(at + 12),
+                        _ => Err(lone_surrogate(at)),
+                    }
                 }
-            }
+                _ => Ok(at + 6),
+            },
             _ => Err(Bad::json(at, "an unknown escape in a text")),
         }
     }
@@ -486,68 +552,116 @@ impl<'a> Cursor<'a> {
             .ok_or(Bad::json(at, "four hexadecimal digits were expected after \\u"))
     }
 
-    fn digits(&mut self) -> usize {
-        let from = self.at;
-        while let Some(b'0'..=b'9') = self.bytes.get(self.at) {
-            self.at += 1;
+    /// Where the digits end that begin at `at`.
+    fn digits(&self, mut at: usize) -> usize {
+        while self.bytes.get(at).is_some_and(u8::is_ascii_digit) {
+            at += 1;
         }
-        self.at - from
+        at
     }
 
     fn skip_number(&mut self) -> Result<(), Bad> {
         let from = self.at;
-        if self.bytes.get(self.at) == Some(&b'-') {
-            self.at += 1;
+        let first = from + usize::from(self.bytes.get(from) == Some(&b'-'));
+        let mut at = self.digits(first);
+        let mut sound = at == first + 1 || (at > first && self.bytes.get(first) != Some(&b'0'));
+        if self.bytes.get(at) == Some(&b'.') {
+            let fraction = at + 1;
+            at = self.digits(fraction);
+            sound &= at > fraction;
         }
-        let zero = self.bytes.get(self.at) == Some(&b'0');
-        let digits = self.digits();
-        let mut sound = digits == 1 || (digits > 1 && !zero);
-        if self.bytes.get(self.at) == Some(&b'.') {
-            self.at += 1;
-            sound &= self.digits() > 0;
-        }
-        if let Some(b'e' | b'E') = self.bytes.get(self.at) {
-            self.at += 1;
-            if let Some(b'+' | b'-') = self.bytes.get(self.at) {
-                self.at += 1;
-            }
-            sound &= self.digits() > 0;
+        if let Some(b'e' | b'E') = self.bytes.get(at) {
+            at += 1;
+            let exponent = at + usize::from(matches!(self.bytes.get(at), Some(b'+' | b'-')));
+            at = self.digits(exponent);
+            sound &= at > exponent;
         }
         if !sound {
             return Err(Bad::json(from, "a number that JSON does not allow"));
         }
-        if self.at - from > MAX_NUMBER_BYTES {
+        if at - from > MAX_NUMBER_BYTES && !self.lenient {
             return Err(Bad::json(from, "a number of more than 64 characters"));
         }
+        self.at = at;
         Ok(())
     }
 
     fn skip_word(&mut self) -> Result<(), Bad> {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let word = [b"true".as_slice(), b"false", b"null"].into_iter().find(|word| rest.starts_with(word));
-        let word = word.ok_or(Bad::json(self.at, "a value was expected"))?;
-        self.at += word.len();
+        self.at += match self.bytes.get(self.at..).unwrap_or_default() {
+            [b't', b'r', b'u', b'e', ..] | [b'n', b'u', b'l', b'l', ..] => 4,
+            [b'f', b'a', b'l', b's', b'e', ..] => 5,
+            _ => return Err(Bad::json(self.at, "a value was expected")),
+        };
         Ok(())
     }
 }
 
+const fn too_deep(at: usize) -> Bad {
+    Bad::json(at, "nesting deeper than 128 levels")
+}
+
+const fn lone_surrogate(at: usize) -> Bad {
+    Bad::json(at, "a lone surrogate (half of a UTF-16 pair)")
+}
+
+const WORD: usize = 8;
+const SHORT_WORDS: usize = 3;
+/// A one in each byte of a word.
+const ONES: u64 = u64::MAX / 0xff;
+
 /// How many bytes from the start need no attention inside of a string: no quote, backslash or control
-/// character. Works on blocks that the compiler turns into vector instructions.
+/// character. A few words of 8 bytes first; what is longer goes by blocks.
+#[inline]
 fn plain_bytes(bytes: &[u8]) -> usize {
+    const FIRST: usize = 4 * WORD;
+    let first = bytes.get(..FIRST).unwrap_or(bytes);
+    let plain = plain_words(first);
+    if plain < FIRST { plain } else { plain + plain_blocks(bytes.get(FIRST..).unwrap_or_default()) }
+}
+
+/// By blocks that the compiler turns into vector instructions; those need a set-up of their own.
+#[inline(never)]
+fn plain_blocks(bytes: &[u8]) -> usize {
     const BLOCK: usize = 64;
-    // A quote is 0x22 and the last control character 0x1f: with bit 1 flipped these, and no other, are at most
-    // 0x20. So one comparison finds both.
-    let special = |byte: u8| u8::from(byte ^ 2 <= 0x20) | u8::from(byte == b'\\');
     let mut plain = 0;
     let mut rest = bytes;
     while let Some((block, tail)) = rest.split_first_chunk::<BLOCK>() {
-        if block.iter().fold(0, |any, byte| any | special(*byte)) != 0 {
+        if block.iter().fold(0, |any, byte| any | u8::from(is_special(*byte))) != 0 {
             break;
         }
         plain += BLOCK;
         rest = tail;
     }
-    plain + rest.iter().position(|byte| special(*byte) != 0).unwrap_or(rest.len())
+    plain + plain_words(rest)
+}
+
+#[inline]
+fn plain_words(bytes: &[u8]) -> usize {
+    let mut plain = 0;
+    let (words, tail) = bytes.as_chunks::<WORD>();
+    for word in words {
+        let special = special_of(u64::from_le_bytes(*word));
+        if special != 0 {
+            return plain + special.trailing_zeros() as usize / 8;
+        }
+        plain += WORD;
+    }
+    plain + tail.iter().position(|byte| is_special(*byte)).unwrap_or(tail.len())
+}
+
+/// A quote is 0x22 and the last control character 0x1f: with bit 1 flipped these, and no other, are at most
+/// 0x20. So one comparison finds both.
+const fn is_special(byte: u8) -> bool {
+    byte ^ 2 <= 0x20 || byte == b'\\'
+}
+
+/// The same for 8 bytes at once: the lowest bit that is set is the top bit of the first special byte. (A borrow
+/// may set bits above it, never below.)
+const fn special_of(word: u64) -> u64 {
+    let quote_or_control = (word ^ (ONES * 2)).wrapping_sub(ONES * 0x21);
+    let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
+    // Bytes above ASCII may seem to borrow, and are not special.
+    (quote_or_control | backslash) & !word & (ONES * 0x80)
 }
 
 #[cfg(test)]

@@ -100,6 +100,21 @@ fn ranges_are_those_of_the_values() {
     assert_eq!(seen, vec![pair("a", r#"[1, {"b": "c\"d"}]"#), pair("n", "-1.5e3"), pair("t", "true")]);
 }
 
+#[test]
+fn a_word_of_bytes_tells_its_first_special_byte() {
+    let first = |found: u64| (found != 0).then(|| found.trailing_zeros() as usize / 8);
+    for byte in 0..=u8::MAX {
+        for next in 0..=u8::MAX {
+            for at in 0..7 {
+                let mut text = *b"aaaaaaaa";
+                (text[at], text[at + 1]) = (byte, next);
+                let want = text.iter().position(|b| matches!(b, b'"' | b'\\' | 0..0x20));
+                assert_eq!(first(special_of(u64::from_le_bytes(text))), want, "{text:?}");
+            }
+        }
+    }
+}
+
 fn json() -> impl Strategy<Value = serde_json::Value> {
     let leaf = prop_oneof![
         Just(serde_json::Value::Null),

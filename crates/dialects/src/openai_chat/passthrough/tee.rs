@@ -16,8 +16,9 @@ use crate::{
 };
 use bytes::Bytes;
 use domain::{Code, Fault, Finish, Usage};
-use memchr::memmem;
+use memchr::memmem::Finder;
 use serde::Deserialize;
+use std::sync::LazyLock;
 
 /// How a stream ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -268,7 +269,7 @@ impl StreamTee {
 impl Seen {
     /// Reads a frame; true where it has usage and no choice.
     fn read(&mut self, frame: Frame<'_>) -> Result<bool, Fault> {
-        let data = frame.data.trim();
+        let data = trimmed(frame.data);
         if data.is_empty() || self.done {
             return Ok(false);
         }
@@ -327,20 +328,44 @@ impl Seen {
     }
 }
 
+/// The quoted names of the members that tell something late. Built once: a searcher costs more than its search.
+struct Names {
+    error: Finder<'static>,
+    finish_reason: Finder<'static>,
+    usage: Finder<'static>,
+}
+
+static NAMES: LazyLock<Names> = LazyLock::new(|| Names {
+    error: Finder::new(b"\"error\""),
+    finish_reason: Finder::new(b"\"finish_reason\""),
+    usage: Finder::new(b"\"usage\""),
+});
+
 /// Whether a frame after the first content may tell something: an error, a finish reason or usage that is not
 /// null, or that it is no object at all.
 fn needs_reading(data: &str) -> bool {
-    let bytes = data.as_bytes();
+    let (bytes, names) = (data.as_bytes(), &*NAMES);
     !(data.starts_with('{') && data.ends_with('}'))
-        || memmem::find(bytes, b"\"error\"").is_some()
-        || names_a_value(bytes, b"\"finish_reason\"")
-        || names_a_value(bytes, b"\"usage\"")
+        || names.error.find(bytes).is_some()
+        || names_a_value(bytes, &names.finish_reason)
+        || names_a_value(bytes, &names.usage)
 }
 
-fn names_a_value(bytes: &[u8], name: &[u8]) -> bool {
-    memmem::find_iter(bytes, name).any(|at| {
-        let after = bytes.get(at + name.len()..).unwrap_or_default();
-        let value = after.iter().find(|byte| !matches!(byte, b' ' | b':'));
-        value != Some(&b'n')
-    })
+fn names_a_value(bytes: &[u8], name: &Finder<'_>) -> bool {
+    let mut rest = bytes;
+    while let Some(at) = name.find(rest) {
+        rest = rest.get(at + name.needle().len()..).unwrap_or_default();
+        if rest.iter().find(|byte| !matches!(byte, b' ' | b':')) != Some(&b'n') {
+            return true;
+        }
+    }
+    false
+}
+
+/// `trim`, which most often has nothing to do.
+fn trimmed(data: &str) -> &str {
+    match data.as_bytes() {
+        [b'!'..=b'~', .., b'!'..=b'~'] => data,
+        _ => data.trim(),
+    }
 }
