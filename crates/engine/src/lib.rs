@@ -4,6 +4,7 @@
 //! records out. Time comes from [`domain::Clock`]; placement is `placement`'s and is only asked here.
 
 mod ahead;
+mod alarm;
 pub mod attempt;
 pub mod breaker;
 pub mod budget;
@@ -27,6 +28,7 @@ pub mod stream;
 pub mod tailor;
 pub mod upstream;
 
+pub use alarm::Alarm;
 pub use attempt::{AnswerBody, WholeReply};
 pub use budget::Buffered;
 pub use call::ActiveCall;

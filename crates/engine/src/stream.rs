@@ -5,6 +5,7 @@
 //! task: no buffer grows, a slow caller slows the upstream, and dropping closes the upstream's connection.
 
 use crate::{
+    alarm::Alarm,
     deployment::Deployment,
     settle::{Health, Settlement},
     shared::Shared,
@@ -22,13 +23,12 @@ use domain::{Code, Event, Fault, record::ServedBy};
 use providers::BodyMarks;
 use std::{
     collections::VecDeque,
-    future::{Future, poll_fn},
-    pin::Pin,
+    future::poll_fn,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::{sync::OwnedSemaphorePermit, time::Sleep};
+use tokio::sync::OwnedSemaphorePermit;
 
 /// A piece of a streamed answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,7 +61,9 @@ pub struct ReplyStream {
     content: bool,
     started: Duration,
     last_content: Duration,
-    alarm: Pin<Box<Sleep>>,
+    last_bytes: Duration,
+    last_released: Duration,
+    alarm: Alarm,
     failed: Option<Fault>,
     handed_out: bool,
     _place: OwnedSemaphorePermit,
@@ -92,7 +94,7 @@ impl ReplyStream {
     pub(crate) fn open(opening: Opening) -> Self {
         let Opening { shared, body, road, settlement, started, place } = opening;
         let deployment = Arc::clone(settlement.deployment());
-        let alarm = Box::pin(tokio::time::sleep(deployment.timeouts.first_content));
+        let alarm = Alarm::after(deployment.timeouts.first_content);
         Self {
             shared,
             deployment,
@@ -106,6 +108,8 @@ impl ReplyStream {
             content: false,
             started,
             last_content: started,
+            last_bytes: started,
+            last_released: started,
             alarm,
             failed: None,
             handed_out: false,
@@ -121,6 +125,7 @@ impl ReplyStream {
 
     /// Bytes went to the caller.
     pub fn released(&mut self, bytes: usize) {
+        self.last_released = self.last_bytes;
         if let Some(settlement) = &mut self.settlement {
             settlement.released(bytes);
         }
@@ -177,20 +182,26 @@ impl ReplyStream {
 
     /// Reads once from the upstream. `Ready` means that something has changed.
     fn poll_upstream(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let now = self.shared.clock.monotonic();
         let Some(body) = &mut self.body else { return Poll::Ready(()) };
-        match body.poll_next(cx, now) {
-            Poll::Ready(Ok(Some(bytes))) => self.take(&bytes, now),
+        let clock = &self.shared.clock;
+        match body.poll_next(cx, || clock.monotonic()) {
+            Poll::Ready(Ok(Some(bytes))) => self.take(&bytes),
             Poll::Ready(Ok(None)) => self.end(),
             Poll::Ready(Err(fault)) => self.fail(fault),
-            Poll::Pending => return self.poll_alarm(cx, now),
+            Poll::Pending => return self.poll_alarm(cx),
         }
         Poll::Ready(())
     }
 
+    /// How long nothing has come of which the caller was told.
+    #[must_use]
+    pub fn silent_for(&self) -> Duration {
+        self.shared.clock.monotonic().saturating_sub(self.last_released)
+    }
+
     /// One alarm for all bounds on time: it rings at the nearest, and is set anew where content came meanwhile.
-    fn poll_alarm(&mut self, cx: &mut Context<'_>, now: Duration) -> Poll<()> {
-        if self.alarm.as_mut().poll(cx).is_pending() {
+    fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.alarm.poll(cx).is_pending() {
             return Poll::Pending;
         }
         if self.settlement.is_none() {
@@ -198,6 +209,7 @@ impl ReplyStream {
             self.body = None;
             return Poll::Ready(());
         }
+        let now = self.shared.clock.monotonic();
         let timeouts = &self.deployment.timeouts;
         let idle = if self.content { timeouts.idle_content } else { timeouts.first_content };
         let until = (self.last_content + idle).min(self.started + timeouts.total);
@@ -210,13 +222,15 @@ impl ReplyStream {
             self.fail(Fault::upstream(Code::UpstreamTimeout, message));
             return Poll::Ready(());
         }
-        self.alarm.as_mut().reset(tokio::time::Instant::now() + (until - now));
+        self.alarm.set_after(until - now);
         // Polled once more so that the new time wakes this task.
-        self.alarm.as_mut().poll(cx).map(|()| ())
+        self.alarm.poll(cx)
     }
 
     /// Bytes came.
-    fn take(&mut self, bytes: &Bytes, now: Duration) {
+    fn take(&mut self, bytes: &Bytes) {
+        let now = self.shared.clock.monotonic();
+        self.last_bytes = now;
         if let Some(settlement) = &mut self.settlement
             && !self.content
             && settlement.evidence() != ServedBy::Simulated
@@ -360,7 +374,7 @@ impl ReplyStream {
             book_tee(tee, &mut settlement);
         }
         settlement.done();
-        self.alarm.as_mut().reset(tokio::time::Instant::now() + CLOSING);
+        self.alarm.set_after(CLOSING);
     }
 
     /// The answer broke off.

@@ -3,13 +3,12 @@
 use bytes::{Bytes, BytesMut};
 use dialects::StreamEncoder;
 use domain::{Code, Fault};
-use engine::{Buffered, Engine, Piece, ReplyStream};
+use engine::{Alarm, Buffered, Engine, Piece, ReplyStream};
 use futures_util::Stream;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::{
     convert::Infallible,
-    future::Future,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -108,8 +107,35 @@ fn full() -> Fault {
     .after(Some(Duration::from_secs(1)))
 }
 
-/// Silence after which a comment keeps the connection open.
-const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// A comment that keeps the connection open.
+const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
+
+/// Silence that is broken by a comment, so that nobody on the caller's road takes the connection for dead.
+#[derive(Debug)]
+struct Silence {
+    alarm: Alarm,
+    bound: Duration,
+}
+
+impl Silence {
+    fn new(bound: Duration) -> Self {
+        Self { alarm: Alarm::after(bound), bound }
+    }
+
+    /// Ready where it has lasted for as long as it may; `so_far` is asked at most when the alarm rings.
+    fn poll(&mut self, cx: &mut Context<'_>, so_far: impl Fn() -> Duration) -> Poll<()> {
+        while self.alarm.poll(cx).is_ready() {
+            // The alarm is not set anew at every piece: there may have been some since it was.
+            let left = self.bound.saturating_sub(so_far());
+            let over = left.is_zero();
+            self.alarm.set_after(if over { self.bound } else { left });
+            if over {
+                return Poll::Ready(());
+            }
+        }
+        Poll::Pending
+    }
+}
 
 /// Our answer's body.
 pub(crate) enum Outgoing {
@@ -124,7 +150,8 @@ pub(crate) enum Outgoing {
 /// A turn on its way to the caller. Dropped, one in the foreground is cancelled, one in the background works on.
 pub(crate) struct Turn {
     pieces: Pin<Box<dyn Stream<Item = Bytes> + Send>>,
-    silence: Pin<Box<tokio::time::Sleep>>,
+    silence: Silence,
+    last: tokio::time::Instant,
     _buffered: Option<Buffered>,
 }
 
@@ -132,7 +159,7 @@ pub(crate) struct Turn {
 pub(crate) struct Streaming {
     reply: Box<ReplyStream>,
     encoder: Option<Box<dyn StreamEncoder>>,
-    silence: Pin<Box<tokio::time::Sleep>>,
+    silence: Silence,
     _buffered: Buffered,
 }
 
@@ -145,29 +172,31 @@ impl Outgoing {
         reply: Box<ReplyStream>,
         encoder: Option<Box<dyn StreamEncoder>>,
         buffered: Buffered,
+        keep_alive: Duration,
     ) -> Self {
-        let silence = Box::pin(tokio::time::sleep(KEEP_ALIVE));
+        let silence = Silence::new(keep_alive);
         Self::Stream(Box::new(Streaming { reply, encoder, silence, _buffered: buffered }))
     }
 
     pub(crate) fn turn(
         pieces: impl Stream<Item = Bytes> + Send + 'static,
         buffered: Option<Buffered>,
+        keep_alive: Duration,
     ) -> Self {
-        let silence = Box::pin(tokio::time::sleep(KEEP_ALIVE));
-        Self::Turn(Box::new(Turn { pieces: Box::pin(pieces), silence, _buffered: buffered }))
+        let (silence, last) = (Silence::new(keep_alive), tokio::time::Instant::now());
+        Self::Turn(Box::new(Turn { pieces: Box::pin(pieces), silence, last, _buffered: buffered }))
     }
 }
 
 impl Turn {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let piece = self.pieces.as_mut().poll_next(cx);
-        let silent = piece.is_pending() && self.silence.as_mut().poll(cx).is_ready();
-        if !silent && piece.is_pending() {
-            return Poll::Pending;
+        if piece.is_ready() {
+            self.last = tokio::time::Instant::now();
+            return piece;
         }
-        self.silence.as_mut().reset(tokio::time::Instant::now() + KEEP_ALIVE);
-        if silent { Poll::Ready(Some(Bytes::from_static(b": keep-alive\n\n"))) } else { piece }
+        let last = self.last;
+        self.silence.poll(cx, || last.elapsed()).map(|()| Some(Bytes::from_static(KEEP_ALIVE)))
     }
 }
 
@@ -191,16 +220,15 @@ impl Streaming {
                     };
                     if !bytes.is_empty() {
                         self.reply.released(bytes.len());
-                        self.silence.as_mut().reset(tokio::time::Instant::now() + KEEP_ALIVE);
                         return Poll::Ready(Some(bytes));
                     }
                 }
                 Poll::Pending => {
-                    if self.silence.as_mut().poll(cx).is_ready() {
-                        self.silence.as_mut().reset(tokio::time::Instant::now() + KEEP_ALIVE);
-                        return Poll::Ready(Some(Bytes::from_static(b": keep-alive\n\n")));
-                    }
-                    return Poll::Pending;
+                    let reply = &self.reply;
+                    return self
+                        .silence
+                        .poll(cx, || reply.silent_for())
+                        .map(|()| Some(Bytes::from_static(KEEP_ALIVE)));
                 }
             }
         }

@@ -21,6 +21,8 @@ pub struct ServerSettings {
     pub body_timeout: Duration,
     /// Bound of one request body in bytes.
     pub max_body: usize,
+    /// A stream that is silent for this time gets a comment, again and again.
+    pub keep_alive: Duration,
     /// Calls that are under way at shutdown get this long.
     pub drain: Duration,
 }
@@ -32,6 +34,7 @@ impl Default for ServerSettings {
             head_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(60),
             max_body: 64 * 1024 * 1024,
+            keep_alive: Duration::from_secs(10),
             drain: Duration::from_secs(30),
         }
     }

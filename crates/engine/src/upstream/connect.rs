@@ -1,15 +1,12 @@
 //! One connection: name, TCP, proxy, TLS, and hyper's handshake on top.
 
-use super::{pieces::Pieces, proxy, proxy::ProxyRule, tls::TlsIdentity};
+use super::{driver::Driver, pieces::Pieces, proxy, proxy::ProxyRule, tls::TlsIdentity};
 use domain::{Code, Fault};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tokio::net::TcpStream;
-
-/// A driver of a connection: must be polled for anything to move; ends when the connection does.
-pub(super) type Driver = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
 
 /// Where to connect and how.
 #[derive(Clone, Debug)]
@@ -94,7 +91,7 @@ where
             Fault::upstream(Code::UpstreamUnreachable, "the connection to the provider failed")
                 .because(&error.to_string())
         })?;
-    Ok((sender, Box::pin(connection)))
+    Ok((sender, Driver::new(connection)))
 }
 
 /// hyper's read buffer, and with it the bound of an answer's head.

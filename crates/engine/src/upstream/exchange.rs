@@ -1,6 +1,6 @@
 //! An upstream's answer: its head, and a body that drives its own connection.
 
-use super::{connect::Driver, pieces::Pieces, pool, pool::Pool};
+use super::{driver::Driver, pieces::Pieces, pool::Pool};
 use bytes::Bytes;
 use domain::{Code, Fault};
 use http_body::Body;
@@ -28,7 +28,7 @@ impl Answer {
         parts: http::response::Parts,
         body: Incoming,
         sender: SendRequest<Pieces>,
-        driver: Option<Driver>,
+        driver: Driver,
         pool: Arc<Pool>,
     ) -> Self {
         let body = AnswerBody { body, connection: Some(Connection { sender, driver, pool }) };
@@ -38,7 +38,7 @@ impl Answer {
 
 struct Connection {
     sender: SendRequest<Pieces>,
-    driver: Option<Driver>,
+    driver: Driver,
     pool: Arc<Pool>,
 }
 
@@ -49,18 +49,25 @@ pub struct AnswerBody {
 }
 
 impl AnswerBody {
-    /// The next bytes, `None` at the end. `now` is monotonic time, for the pool.
+    /// The next bytes, `None` at the end. `now` is monotonic time, for the pool at the end.
     ///
     /// # Errors
     /// `upstream_bad_response` where the connection broke in the middle of the body.
     pub async fn next(&mut self, now: Duration) -> Result<Option<Bytes>, Fault> {
-        poll_fn(|cx| self.poll_next(cx, now)).await
+        poll_fn(|cx| self.poll_next(cx, || now)).await
     }
 
     /// As [`Self::next`], by polling.
-    pub fn poll_next(&mut self, cx: &mut Context<'_>, now: Duration) -> Poll<Result<Option<Bytes>, Fault>> {
+    pub fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: impl FnOnce() -> Duration,
+    ) -> Poll<Result<Option<Bytes>, Fault>> {
+        let Some(connection) = &mut self.connection else { return Poll::Ready(Ok(None)) };
+        let body = &mut self.body;
+        let mut frame = |cx: &mut Context<'_>| Pin::new(&mut *body).poll_frame(cx);
         loop {
-            match Pin::new(&mut self.body).poll_frame(cx) {
+            match connection.driver.poll_with(cx, &mut frame) {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) if data.is_empty() => {}
                     Ok(data) => return Poll::Ready(Ok(Some(data))),
@@ -71,45 +78,13 @@ impl AnswerBody {
                     return Poll::Ready(Err(cut(&error)));
                 }
                 Poll::Ready(None) => {
-                    self.finish(cx, now);
+                    if let Some(Connection { sender, driver, pool }) = self.connection.take() {
+                        pool.give_back(sender, driver, now());
+                    }
                     return Poll::Ready(Ok(None));
                 }
-                Poll::Pending => {
-                    let Some(connection) = &mut self.connection else { return Poll::Pending };
-                    let Some(driver) = &mut connection.driver else { return Poll::Pending };
-                    match driver.as_mut().poll(cx) {
-                        // The connection is over; what it read is in the body's channel.
-                        Poll::Ready(_) => connection.driver = None,
-                        Poll::Pending => {
-                            // The driver may have put data into the channel just now.
-                            return match Pin::new(&mut self.body).poll_frame(cx) {
-                                Poll::Pending => Poll::Pending,
-                                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                                    Ok(data) if !data.is_empty() => Poll::Ready(Ok(Some(data))),
-                                    _ => continue,
-                                },
-                                Poll::Ready(Some(Err(error))) => {
-                                    self.connection = None;
-                                    Poll::Ready(Err(cut(&error)))
-                                }
-                                Poll::Ready(None) => {
-                                    self.finish(cx, now);
-                                    Poll::Ready(Ok(None))
-                                }
-                            };
-                        }
-                    }
-                }
+                Poll::Pending => return Poll::Pending,
             }
-        }
-    }
-
-    fn finish(&mut self, cx: &mut Context<'_>, now: Duration) {
-        let Some(Connection { mut sender, driver: Some(mut driver), pool }) = self.connection.take() else {
-            return;
-        };
-        if pool::poll_reusable(&mut sender, &mut driver, cx) {
-            pool.give_back(sender, driver, now);
         }
     }
 

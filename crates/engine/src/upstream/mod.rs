@@ -6,6 +6,7 @@
 //! the end. HTTP/2 comes when a measurement asks for it.
 
 mod connect;
+mod driver;
 mod exchange;
 mod pieces;
 mod pool;

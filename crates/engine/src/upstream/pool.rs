@@ -1,7 +1,8 @@
 //! Connections kept for the next call, one pool per identity, and the bound on calls under way.
 
 use super::{
-    connect::{self, ConnectSettings, Driver},
+    connect::{self, ConnectSettings},
+    driver::Driver,
     exchange::Answer,
     pieces::Pieces,
 };
@@ -11,7 +12,6 @@ use std::{
     collections::HashMap,
     future::{Future, poll_fn},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -98,18 +98,11 @@ impl Pool {
             }
         };
         let mut head = std::pin::pin!(sender.send_request(request));
-        let mut ended = false;
-        let result = poll_fn(|cx| {
-            if !ended && driver.as_mut().poll(cx).is_ready() {
-                ended = true;
-            }
-            head.as_mut().poll(cx)
-        })
-        .await;
+        let result = poll_fn(|cx| driver.poll_with(cx, |cx| head.as_mut().poll(cx))).await;
         match result {
             Ok(response) => {
                 let (parts, body) = response.into_parts();
-                Ok(Answer::new(parts, body, sender, (!ended).then_some(driver), Arc::clone(self)))
+                Ok(Answer::new(parts, body, sender, driver, Arc::clone(self)))
             }
             Err(error) => Err(send_fault(&error, reused)),
         }
@@ -122,16 +115,18 @@ impl Pool {
             if now.saturating_sub(idle.since) > self.limits.idle_timeout {
                 continue;
             }
-            // One poll tells whether the upstream has closed it meanwhile.
-            let mut cx = Context::from_waker(Waker::noop());
-            if idle.driver.as_mut().poll(&mut cx).is_pending() && idle.sender.is_ready() {
+            // This tells whether the upstream has closed it meanwhile.
+            if idle.driver.settle() && idle.sender.is_ready() {
                 return Some(idle);
             }
         }
     }
 
-    /// Keeps a connection whose answer was read to the end.
-    pub(super) fn give_back(&self, sender: SendRequest<Pieces>, driver: Driver, now: Duration) {
+    /// Keeps a connection whose answer was read to the end, where it can take another request.
+    pub(super) fn give_back(&self, sender: SendRequest<Pieces>, mut driver: Driver, now: Duration) {
+        if !driver.settle() || !sender.is_ready() {
+            return;
+        }
         let mut idle = self.lock();
         if idle.len() < self.limits.idle_max {
             idle.push(Idle { sender, driver, since: now });
@@ -159,15 +154,6 @@ impl Pool {
     fn lock(&self) -> MutexGuard<'_, Vec<Idle>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Polls a driver and a sender once: ready to keep, or not.
-pub(super) fn poll_reusable(
-    sender: &mut SendRequest<Pieces>,
-    driver: &mut Driver,
-    cx: &mut Context<'_>,
-) -> bool {
-    driver.as_mut().poll(cx).is_pending() && matches!(sender.poll_ready(cx), Poll::Ready(Ok(())))
 }
 
 fn send_fault(error: &hyper::Error, reused: bool) -> Fault {

@@ -27,7 +27,12 @@ pub(super) async fn answer(
     match engine.infer(&caller, active).await {
         Err(refused) => openai::refused(call, refused),
         Ok(mut reply) => {
-            let id = format!("chatcmpl-{:032x}", call.bits());
+            // Bytes that pass through have their own.
+            let id = match &reply.body {
+                AnswerBody::Whole(WholeReply::Bytes(_)) => String::new(),
+                AnswerBody::Stream(stream) if !stream.yields_events() => String::new(),
+                _ => format!("chatcmpl-{:032x}", call.bits()),
+            };
             let context =
                 ReplyContext { id: &id, model: Some(&requested), created: reply.created, include_usage };
             let (body, content_type) = match reply.body {
@@ -40,7 +45,7 @@ pub(super) async fn answer(
                 AnswerBody::Stream(stream) => {
                     let encoder =
                         stream.yields_events().then(|| dialects::codec(DIALECT).stream_encoder(&context));
-                    (Outgoing::stream(stream, encoder, buffered), SSE)
+                    (Outgoing::stream(stream, encoder, buffered, settings.keep_alive), SSE)
                 }
             };
             openai::answered(body, content_type, &reply.head)

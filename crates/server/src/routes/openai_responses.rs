@@ -17,6 +17,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use placement::{Surface, classify};
 use runtime::{Created, TurnStream};
+use std::time::Duration;
 
 /// An estimate of tokens where no provider was asked to count: bytes of the request's texts by this.
 const BYTES_PER_TOKEN: usize = 4;
@@ -37,7 +38,9 @@ pub(super) async fn answer(asked: Asked, request: Request<Incoming>) -> Response
             None => None,
         };
         match (client, needs) {
-            (Some((state, Ok(client))), _) => return kept(state, client, *call, decoded, buffered).await,
+            (Some((state, Ok(client))), _) => {
+                return kept(state, client, *call, decoded, buffered, settings.keep_alive).await;
+            }
             (Some((_, Err(fault))), Err(_)) => return asked.refuse(&fault),
             (None, Err(fault)) => return asked.refuse(&fault),
             // There are stores and the terms permit none: said in so many words that is a refusal. Left to the
@@ -58,18 +61,21 @@ async fn kept(
     call: CallId,
     decoded: Decoded,
     buffered: Buffered,
+    keep_alive: Duration,
 ) -> Response<Outgoing> {
     match state.runtime.create(client, decoded).await {
         Err(refused) => openai::refused(call, *refused),
         Ok(Created::Whole { head, body }) => {
             openai::answered(Outgoing::whole(body.text().to_owned().into()), JSON, &head)
         }
-        Ok(Created::Stream { head, stream }) => openai::answered(turn(stream, Some(buffered)), SSE, &head),
+        Ok(Created::Stream { head, stream }) => {
+            openai::answered(turn(stream, Some(buffered), keep_alive), SSE, &head)
+        }
     }
 }
 
 /// The events of a turn as a body.
-pub(super) fn turn(stream: TurnStream, buffered: Option<Buffered>) -> Outgoing {
+pub(super) fn turn(stream: TurnStream, buffered: Option<Buffered>, keep_alive: Duration) -> Outgoing {
     let pieces = futures_util::stream::unfold(Some(stream), |stream| async {
         let mut stream = stream?;
         let mut out = Vec::with_capacity(256);
@@ -81,7 +87,7 @@ pub(super) fn turn(stream: TurnStream, buffered: Option<Buffered>) -> Outgoing {
         }
         Some((Bytes::from(out), Some(stream)))
     });
-    Outgoing::turn(pieces, buffered)
+    Outgoing::turn(pieces, buffered, keep_alive)
 }
 
 /// A call for which nobody keeps anything.
@@ -122,7 +128,7 @@ async fn unkept(
         }
         AnswerBody::Stream(stream) => {
             let encoder = Some(Box::new(Events::new(head)) as Box<dyn StreamEncoder>);
-            (Outgoing::stream(stream, encoder, buffered), SSE)
+            (Outgoing::stream(stream, encoder, buffered, asked.settings.keep_alive), SSE)
         }
     };
     openai::answered(body, content_type, &reply.head)

@@ -64,7 +64,11 @@ async fn one(
                 })
             });
             let stream = runtime.resume(&client, id, after.transpose()?).await?;
-            return Ok(openai::answered(turn(stream, None), SSE, &Head::of(asked.call)));
+            return Ok(openai::answered(
+                turn(stream, None, asked.settings.keep_alive),
+                SSE,
+                &Head::of(asked.call),
+            ));
         }
         _ => runtime.retrieve(&client, id).await?,
     };

@@ -23,7 +23,7 @@ fn outcomes(gateway: &Gateway) -> Vec<(Outcome, bool)> {
         .collect()
 }
 
-fn rule(action: serde_json::Value) -> FaultRule {
+pub(crate) fn rule(action: serde_json::Value) -> FaultRule {
     let action: FaultAction = serde_json::from_value(action).unwrap();
     FaultRule { when: simulator::When::default(), action }
 }

@@ -22,6 +22,9 @@ use simulator::{Simulator, SimulatorConfig};
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::TcpStream;
 
+/// Silence after which these gateways send a comment.
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_millis(150);
+
 /// A deployment of the test fleet: name, provider, model, cloud of the simulator, the rest of its settings.
 pub(crate) struct Place {
     pub(crate) name: &'static str,
@@ -208,6 +211,7 @@ impl Gateway {
                 max_body: 1 << 20,
                 head_timeout: Duration::from_millis(1_500),
                 body_timeout: Duration::from_millis(1_500),
+                keep_alive: KEEP_ALIVE,
                 ..ServerSettings::default()
             },
         );

@@ -2,8 +2,9 @@
 //! output that tries to be more than text.
 
 use crate::{
+    failover::rule,
     faults::audit,
-    gateway::{Gateway, KEY},
+    gateway::{Gateway, KEEP_ALIVE, KEY},
     raw,
 };
 use domain::record::{Outcome, Record};
@@ -468,6 +469,33 @@ async fn what_a_model_says_stays_text() {
             text.push_str(chunk["choices"][0]["delta"]["content"].as_str().unwrap_or_default());
         }
         assert_eq!((text.as_str(), done), (evil, 1), "{model}");
+    }
+}
+
+#[tokio::test]
+async fn silence_in_a_stream_is_broken_by_comments_and_by_nothing_else() {
+    for (cloud, model, action) in [
+        ("openai", "gpt-5.4@openai", json!({"kind": "stall", "after_deltas": 2})),
+        // What the upstream says here is not for the caller.
+        (
+            "anthropic",
+            "claude-opus-5-5@anthropic",
+            json!({"kind": "stall_with_pings", "after_deltas": 2, "every_ms": 20}),
+        ),
+    ] {
+        let gateway = Gateway::start_with(Timeouts::default()).await;
+        gateway.simulator.script(cloud, vec![rule(action)]).unwrap();
+        let text = json!({"model": model, "stream": true, "messages": [{"role": "user", "content": "hi"}]});
+        let text = text.to_string();
+        let mut stream = TcpStream::connect(gateway.address).await.unwrap();
+        let request = format!("{}{text}", head(&format!("content-length: {}\r\n", text.len())));
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let (answer, _) = raw::read_all(&mut stream, 6 * KEEP_ALIVE).await;
+        let answer = String::from_utf8(answer).unwrap();
+        let (last, comment) = (answer.rfind("data: ").unwrap(), answer.find(": keep-alive").unwrap());
+        assert!(last < comment, "{cloud}: {answer}");
+        let comments = answer.matches(": keep-alive\n\n").count();
+        assert!((2..=6).contains(&comments), "{cloud}: {comments} comments in six times their span");
     }
 }
 
