@@ -139,10 +139,11 @@ impl Course<'_> {
             weigh(&mut settlement, answer.status, &answer.headers, BodyMarks::default());
         }
         if !answer.status.is_success() {
-            return Err(self.refused(deployment, &secret, wire.passed, answer, settlement).await);
+            return Err(Box::pin(self.refused(deployment, &secret, wire.passed, answer, settlement)).await);
         }
+        // Boxed where it is the rarer road, so that what all calls carry stays small.
         if self.call.stream() {
-            self.streamed(answer, wire, settlement, started, place).await
+            Box::pin(self.streamed(answer, wire, settlement, started, place)).await
         } else {
             self.whole(answer, wire, settlement, started).await
         }

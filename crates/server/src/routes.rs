@@ -80,15 +80,15 @@ pub(crate) async fn answer(
     {
         let asked = Asked { engine, state, settings, caller, call };
         return match path.starts_with("/v1/responses") {
-            true => asked.response(request).await,
-            false => openai_conversations::answer(asked, request).await,
+            true => Box::pin(asked.response(request)).await,
+            false => Box::pin(openai_conversations::answer(asked, request)).await,
         };
     }
     if path == "/v1/embeddings" {
         if *request.method() != Method::POST {
             return answer::fault(dialect, call, &wrong_method("POST"), None);
         }
-        return openai_embeddings::answer(engine, settings, caller, call, request).await;
+        return Box::pin(openai_embeddings::answer(engine, settings, caller, call, request)).await;
     }
     if let Some(model) = path.strip_prefix("/v1/models") {
         if !get {

@@ -93,7 +93,8 @@ impl Pool {
         let (mut sender, mut driver, reused) = match self.take(now) {
             Some(idle) => (idle.sender, idle.driver, true),
             None => {
-                let (sender, driver) = connect::connect(&self.settings).await?;
+                // Boxed: resolving and handshakes hold much, and most calls need none of it.
+                let (sender, driver) = Box::pin(connect::connect(&self.settings)).await?;
                 (sender, driver, false)
             }
         };
