@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, Waker},
     time::Duration,
 };
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 
 /// Wakes its task once at a time. The runtime's timer costs a few hundred instructions per poll; a stream is
 /// polled several times per piece and its alarms almost never ring.
@@ -26,7 +26,7 @@ impl Alarm {
 
     /// Rings after this time instead.
     pub fn set_after(&mut self, time: Duration) {
-        self.sleep.as_mut().reset(Instant::now() + time);
+        self.sleep.as_mut().reset(tokio::time::Instant::now() + time);
         // One that has rung has forgotten whom to wake.
         self.told = None;
     }
@@ -52,7 +52,7 @@ mod tests {
     async fn it_rings_at_the_time_that_was_set_last_however_often_it_is_asked() {
         let span = Duration::from_millis(40);
         let mut alarm = Alarm::after(span);
-        let began = Instant::now();
+        let began = tokio::time::Instant::now();
         for _ in 0..3 {
             assert!(poll_fn(|cx| Poll::Ready(alarm.poll(cx))).await.is_pending());
         }
