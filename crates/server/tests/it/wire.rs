@@ -490,12 +490,18 @@ async fn silence_in_a_stream_is_broken_by_comments_and_by_nothing_else() {
         let mut stream = TcpStream::connect(gateway.address).await.unwrap();
         let request = format!("{}{text}", head(&format!("content-length: {}\r\n", text.len())));
         stream.write_all(request.as_bytes()).await.unwrap();
-        let (answer, _) = raw::read_all(&mut stream, 6 * KEEP_ALIVE).await;
+        // It is never silent for long, so the reading ends by the clock.
+        let mut answer = Vec::new();
+        let reading = stream.read_to_end(&mut answer);
+        assert!(tokio::time::timeout(7 * KEEP_ALIVE, reading).await.is_err(), "{cloud}: it is still open");
         let answer = String::from_utf8(answer).unwrap();
-        let (last, comment) = (answer.rfind("data: ").unwrap(), answer.find(": keep-alive").unwrap());
-        assert!(last < comment, "{cloud}: {answer}");
-        let comments = answer.matches(": keep-alive\n\n").count();
-        assert!((2..=6).contains(&comments), "{cloud}: {comments} comments in six times their span");
+        // A slow machine may be silent before the content as well; behind it nothing else comes.
+        let last = answer.rfind("data: ").unwrap();
+        let comments = answer[last..].matches(": keep-alive\n\n").count();
+        assert!(
+            (2..=6).contains(&comments),
+            "{cloud}: {comments} comments in seven times their span: {answer}"
+        );
     }
 }
 
