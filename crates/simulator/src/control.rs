@@ -42,11 +42,15 @@ struct Scripted {
 
 type Outcome = Result<Value, (StatusCode, String)>;
 
-/// Listens on 127.0.0.1:`port`; the task ends with its connections when it is aborted.
-pub(crate) async fn start(fleet: Arc<Fleet>, port: u16) -> io::Result<(SocketAddr, JoinHandle<()>)> {
+/// Takes 127.0.0.1:`port`.
+pub(crate) async fn bind(port: u16) -> io::Result<(SocketAddr, TcpListener)> {
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port))).await?;
-    let address = listener.local_addr()?;
-    let task = tokio::spawn(async move {
+    Ok((listener.local_addr()?, listener))
+}
+
+/// Answers on `listener`; the task ends with its connections when it is aborted.
+pub(crate) fn start(fleet: Arc<Fleet>, listener: TcpListener) -> JoinHandle<()> {
+    tokio::spawn(async move {
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
@@ -66,8 +70,7 @@ pub(crate) async fn start(fleet: Arc<Fleet>, port: u16) -> io::Result<(SocketAdd
                 Some(_) = connections.join_next() => {}
             }
         }
-    });
-    Ok((address, task))
+    })
 }
 
 async fn answer(fleet: &Fleet, request: Request<Incoming>) -> Response<Full<Bytes>> {

@@ -109,6 +109,10 @@ impl Simulator {
                 SimulatorError::Journal { path: config.journal_path.clone().unwrap_or_default(), source }
             })?;
         let journal = Arc::new(journal);
+        // The port that was asked for comes first: where it is taken, that is what the error says.
+        let (control_address, listener) = control::bind(config.control_port).await.map_err(|source| {
+            SimulatorError::Listen { cloud: "control".to_owned(), port: config.control_port, source }
+        })?;
         let mut clouds = Vec::with_capacity(config.clouds.len());
         for spec in &config.clouds {
             let cloud = Arc::new(Cloud {
@@ -128,10 +132,7 @@ impl Simulator {
             clouds.push(Running { cloud, listener });
         }
         let fleet = Arc::new(Fleet { clouds, journal });
-        let (control_address, control) =
-            control::start(Arc::clone(&fleet), config.control_port).await.map_err(|source| {
-                SimulatorError::Listen { cloud: "control".to_owned(), port: config.control_port, source }
-            })?;
+        let control = control::start(Arc::clone(&fleet), listener);
         Ok(Self { fleet, control_address, control })
     }
 

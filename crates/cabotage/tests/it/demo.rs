@@ -353,10 +353,7 @@ fn a_taken_port_is_a_clear_error_and_leaves_nothing_behind() {
         let output = cabotage(place.path()).args(arguments).env("TMPDIR", place.path()).output().unwrap();
         let text = said(&output);
         assert_eq!(output.status.code(), Some(1), "{text}");
-        // The clouds take the ports from the simulator's on, of which another test may hold one for a moment.
-        let named =
-            text.contains(&port) || arguments.last() == Some(&port.as_str()) && text.contains("for `");
-        assert!(named && text.contains("already in use") && text.contains("choose"), "{text}");
+        assert!(text.contains(&port) && text.contains("choose"), "{text}");
         assert!(!text.contains("panicked"), "{text}");
     }
     assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);

@@ -1,6 +1,6 @@
 //! Wire shapes of answers that several readers share.
 
-use crate::scan::{Bad, Cursor, Kind};
+use crate::scan::{Bad, Cursor, Key, Kind};
 use domain::Usage;
 use serde::{
     Deserialize, Deserializer,
@@ -82,30 +82,35 @@ impl WireUsage {
     pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<Option<Self>, Bad> {
         nullable(cursor, |cursor| {
             let (mut usage, mut met) = (Self::default(), Met::default());
-            cursor.members(|cursor, key| {
-                let (member, count) = match &*key.name {
-                    "prompt_tokens" => (0, &mut usage.prompt_tokens),
-                    "completion_tokens" => (1, &mut usage.completion_tokens),
-                    "total_tokens" => (2, &mut usage.total_tokens),
-                    "prompt_cache_hit_tokens" => (3, &mut usage.prompt_cache_hit_tokens),
-                    "cached_tokens" => (4, &mut usage.cached_tokens),
-                    "num_cached_tokens" => (5, &mut usage.num_cached_tokens),
-                    "prompt_tokens_details" => {
-                        met.once(6, key.start)?;
-                        usage.prompt_tokens_details = nullable(cursor, PromptDetails::read)?;
-                        return Ok(());
-                    }
-                    "completion_tokens_details" => {
-                        met.once(7, key.start)?;
-                        usage.completion_tokens_details = nullable(cursor, CompletionDetails::read)?;
-                        return Ok(());
-                    }
-                    _ => return cursor.skip().map(drop),
-                };
-                met.once(member, key.start)?;
-                *count = Count::read(cursor)?;
-                Ok(())
+            let names = [
+                "prompt_tokens",
+                "completion_tokens",
+                "total_tokens",
+                "prompt_cache_hit_tokens",
+                "cached_tokens",
+                "num_cached_tokens",
+            ];
+            let counts = counts(cursor, names, |cursor, key| match &*key.name {
+                "prompt_tokens_details" => {
+                    met.once(0, key.start)?;
+                    usage.prompt_tokens_details = nullable(cursor, PromptDetails::read)?;
+                    Ok(())
+                }
+                "completion_tokens_details" => {
+                    met.once(1, key.start)?;
+                    usage.completion_tokens_details = nullable(cursor, CompletionDetails::read)?;
+                    Ok(())
+                }
+                _ => cursor.skip().map(drop),
             })?;
+            [
+                usage.prompt_tokens,
+                usage.completion_tokens,
+                usage.total_tokens,
+                usage.prompt_cache_hit_tokens,
+                usage.cached_tokens,
+                usage.num_cached_tokens,
+            ] = counts;
             Ok(usage)
         })
     }
@@ -113,37 +118,41 @@ impl WireUsage {
 
 impl PromptDetails {
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, Bad> {
-        let (mut details, mut met) = (Self::default(), Met::default());
-        cursor.members(|cursor, key| {
-            let (member, count) = match &*key.name {
-                "cached_tokens" => (0, &mut details.cached_tokens),
-                "cache_write_tokens" => (1, &mut details.cache_write_tokens),
-                "audio_tokens" => (2, &mut details.audio_tokens),
-                _ => return cursor.skip().map(drop),
-            };
-            met.once(member, key.start)?;
-            *count = Count::read(cursor)?;
-            Ok(())
-        })?;
-        Ok(details)
+        let names = ["cached_tokens", "cache_write_tokens", "audio_tokens"];
+        let [cached_tokens, cache_write_tokens, audio_tokens] =
+            counts(cursor, names, |cursor, _| cursor.skip().map(drop))?;
+        Ok(Self { cached_tokens, cache_write_tokens, audio_tokens })
     }
 }
 
 impl CompletionDetails {
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, Bad> {
-        let (mut details, mut met) = (Self::default(), Met::default());
-        cursor.members(|cursor, key| {
-            let (member, count) = match &*key.name {
-                "reasoning_tokens" => (0, &mut details.reasoning_tokens),
-                "audio_tokens" => (1, &mut details.audio_tokens),
-                _ => return cursor.skip().map(drop),
-            };
-            met.once(member, key.start)?;
-            *count = Count::read(cursor)?;
-            Ok(())
-        })?;
-        Ok(details)
+        let names = ["reasoning_tokens", "audio_tokens"];
+        let [reasoning_tokens, audio_tokens] = counts(cursor, names, |cursor, _| cursor.skip().map(drop))?;
+        Ok(Self { reasoning_tokens, audio_tokens })
     }
+}
+
+/// The counts of an object, by the names of their members; each may stand there once. The other members are
+/// `other`'s to read or skip.
+fn counts<'a, const N: usize>(
+    cursor: &mut Cursor<'a>,
+    names: [&str; N],
+    mut other: impl FnMut(&mut Cursor<'a>, Key<'a>) -> Result<(), Bad>,
+) -> Result<[Count; N], Bad> {
+    let (mut counts, mut met) = ([Count::default(); N], Met::default());
+    cursor.members(|cursor, key| {
+        let named = (0_u8..).zip(names).zip(&mut counts).find(|((_, name), _)| *name == key.name);
+        match named {
+            Some(((member, _), count)) => {
+                met.once(member, key.start)?;
+                *count = Count::read(cursor)?;
+                Ok(())
+            }
+            None => other(cursor, key),
+        }
+    })?;
+    Ok(counts)
 }
 
 /// Nothing where null stands, else what `read` makes of it. A list is what serde takes it for: the members in order.
