@@ -4,6 +4,7 @@ use crate::{breaker::Breaker, metrics::DeploymentMetrics, needs::Needs, upstream
 use domain::{Capabilities, DeploymentId, SecretSource, Usage, money::PicoDollars, record::CostBasis};
 use jiff::Timestamp;
 use ledger::{Billing, PriceSheet, Tier};
+use placement::DeploymentIndex;
 use std::{
     fmt,
     sync::{
@@ -64,12 +65,38 @@ impl Vitals {
         self.latency_us.load(Relaxed)
     }
 
-    /// A call's first content came after this time.
-    pub(crate) fn note_latency(&self, us: u64) {
+    /// A call's first content came after this time. The average with it.
+    fn note_latency(&self, us: u64) -> u32 {
         let us = u32::try_from(us).unwrap_or(u32::MAX);
         let before = self.latency_us.load(Relaxed);
         let after = if before == 0 { us } else { before - before / 8 + us / 8 };
         self.latency_us.store(after, Relaxed);
+        after
+    }
+}
+
+/// The latencies of a snapshot's deployments side by side, each as its [`Vitals`] have it: a ranking reads all of
+/// them for every call, and sixteen stand in one line of the processor's cache.
+///
+/// What a call under an older snapshot still learns is in the vitals at once and here with the next call.
+#[derive(Clone, Debug)]
+pub(crate) struct Latencies(Arc<[AtomicU32]>);
+
+impl Latencies {
+    /// As they are now.
+    pub(crate) fn of(vitals: impl Iterator<Item = u32>) -> Self {
+        Self(vitals.map(AtomicU32::new).collect())
+    }
+
+    /// Of the deployment at this index, in microseconds; 0 where unknown.
+    pub(crate) fn get(&self, index: DeploymentIndex) -> u32 {
+        self.0.get(usize::from(index.0)).map_or(0, |latency_us| latency_us.load(Relaxed))
+    }
+
+    fn set(&self, index: DeploymentIndex, latency_us: u32) {
+        if let Some(slot) = self.0.get(usize::from(index.0)) {
+            slot.store(latency_us, Relaxed);
+        }
     }
 }
 
@@ -94,6 +121,8 @@ pub struct Deployment {
     pub(crate) pool: Arc<Pool>,
     pub(crate) vitals: Arc<Vitals>,
     pub(crate) metrics: DeploymentMetrics,
+    /// Its index in its snapshot, and the latencies of all that stand there.
+    pub(crate) latencies: (DeploymentIndex, Latencies),
 }
 
 impl fmt::Debug for Deployment {
@@ -110,6 +139,12 @@ impl Deployment {
     #[must_use]
     pub fn breaker(&self) -> &Breaker {
         &self.vitals.breaker
+    }
+
+    /// A call's first content came after this time.
+    pub(crate) fn note_latency(&self, us: u64) {
+        let (own, all) = &self.latencies;
+        all.set(*own, self.vitals.note_latency(us));
     }
 
     /// The price of a usage and how to read it.

@@ -5,7 +5,7 @@ use crate::{
     caller::{self, Caller, KeyEntry, KeyHasher, Workload},
     classify::Discovery,
     clock::ClockWatch,
-    deployment::{Deployment, Vitals},
+    deployment::{Deployment, Latencies, Vitals},
     memo::Memo,
     metrics::Metrics,
     needs::Needs,
@@ -97,13 +97,16 @@ impl Engine {
         let mut deployments = Vec::with_capacity(spec.deployments.len());
         let mut kept = HashMap::new();
         let mut identities = TlsIdentities::default();
-        for written in spec.deployments {
-            let alive = match vitals.get(&written.id) {
-                Some((places, alive)) if *places == written.concurrency => Arc::clone(alive),
-                _ => Arc::new(Vitals::new(written.concurrency)),
-            };
-            kept.insert(written.id.clone(), (written.concurrency, Arc::clone(&alive)));
-            deployments.push(Arc::new(self.deployment(written, alive, &mut identities)?));
+        let alive = |written: &DeploymentSpec| match vitals.get(&written.id) {
+            Some((places, alive)) if *places == written.concurrency => Arc::clone(alive),
+            _ => Arc::new(Vitals::new(written.concurrency)),
+        };
+        let alive: Vec<_> = spec.deployments.iter().map(alive).collect();
+        let latencies = Latencies::of(alive.iter().map(|vitals| vitals.latency_us()));
+        for ((index, written), vitals) in (0_u16..).zip(spec.deployments).zip(alive) {
+            kept.insert(written.id.clone(), (written.concurrency, Arc::clone(&vitals)));
+            let seen = (DeploymentIndex(index), latencies.clone());
+            deployments.push(Arc::new(self.deployment(written, vitals, seen, &mut identities)?));
         }
         let position = |name: &DeploymentId| {
             let found = deployments.iter().position(|deployment| deployment.id == *name);
@@ -157,6 +160,7 @@ impl Engine {
             workloads,
             keys,
             memo: Memo::default(),
+            latencies,
         };
         self.rebuild_hot(&snapshot);
         self.shared.discovery.enable(spec.discover);
@@ -169,6 +173,7 @@ impl Engine {
         &self,
         written: DeploymentSpec,
         vitals: Arc<Vitals>,
+        latencies: (DeploymentIndex, Latencies),
         identities: &mut TlsIdentities,
     ) -> Result<Deployment, SnapshotError> {
         let origin = written.endpoint.origin();
@@ -191,6 +196,7 @@ impl Engine {
             pool: self.shared.pools.pool(&settings, PoolLimits::default()),
             metrics: self.shared.metrics.deployment(written.id.as_str()),
             vitals,
+            latencies,
             id: written.id,
             endpoint: written.endpoint,
             secret: written.secret,

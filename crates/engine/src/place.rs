@@ -51,7 +51,8 @@ impl Engine {
         let now = self.shared.clock.monotonic();
         let live = |index: DeploymentIndex| caller.snapshot.live(index, now);
         let mut ranked = Vec::with_capacity(standing.permitted.len().min(MAX_CANDIDATES));
-        let outcome = placement::rank(&standing, live, MAX_CANDIDATES, &mut ranked);
+        let latency = |index: DeploymentIndex| caller.snapshot.latencies.get(index);
+        let outcome = placement::rank_by_latency(&standing, latency, live, MAX_CANDIDATES, &mut ranked);
         let mut placed = Placed {
             decision: standing.decision,
             candidates: Vec::with_capacity(ranked.len().min(MAX_CANDIDATES)),

@@ -217,7 +217,7 @@ impl Settlement {
         metrics.output_tokens.inc_by(record.usage.output_total());
         metrics.duration.observe(Duration::from_micros(record.total_us).as_secs_f64());
         if record.first_content_us > 0 {
-            self.deployment.vitals.note_latency(record.first_content_us);
+            self.deployment.note_latency(record.first_content_us);
             metrics.first_content.observe(Duration::from_micros(record.first_content_us).as_secs_f64());
         }
         if let Some(cost) = record.cost {

@@ -3,7 +3,7 @@
 
 use crate::{
     caller::{Explains, KeyDigest, KeyEntry, Workload},
-    deployment::{Deployment, Timeouts},
+    deployment::{Deployment, Latencies, Timeouts},
     memo::Memo,
     upstream::{ProxyRule, TlsSettings},
 };
@@ -25,6 +25,7 @@ pub struct Snapshot {
     pub workloads: HashMap<WorkloadId, Arc<Workload>>,
     pub(crate) keys: HashMap<KeyDigest, KeyEntry>,
     pub(crate) memo: Memo,
+    pub(crate) latencies: Latencies,
 }
 
 impl fmt::Debug for Snapshot {

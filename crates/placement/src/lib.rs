@@ -36,5 +36,5 @@ pub use permission::{
 };
 pub use place::Placement;
 pub use problem::{Problem, Problems};
-pub use standing::{Can, Candidate, Live, Outcome, Question, Standing, rank};
+pub use standing::{Can, Candidate, Live, Outcome, Question, Standing, rank, rank_by_latency};
 pub use terms::{Binds, PackChoice, RuleInfo, Terms};

@@ -383,32 +383,18 @@ pub fn rank(
     most: usize,
     out: &mut Vec<Ranked>,
 ) -> Outcome {
-    out.clear();
     let (mut up, mut able) = (false, false);
-    // This runs for every call and every candidate.
-    for seat in &standing.able {
-        // Where enough are kept, a seat that the lowest latency does not bring among them ends it: those behind
-        // it are no better.
-        let worst = if out.len() < most { None } else { Some(out.last().map_or(0, |kept| kept.key)) };
-        if up && worst.is_some_and(|worst| seat.key(0) > worst) {
-            break;
+    best(standing, most, out, |seat| match live(seat.deployment) {
+        Live::Up { latency_us } => {
+            up = true;
+            Some(latency_us)
         }
-        match live(seat.deployment) {
-            Live::Up { latency_us } => {
-                up = true;
-                let key = seat.key(latency_us);
-                if worst.is_none_or(|worst| key < worst) {
-                    if worst.is_some() {
-                        out.pop();
-                    }
-                    let place = out.iter().rposition(|kept| kept.key < key).map_or(0, |better| better + 1);
-                    out.insert(place, Ranked { seat: seat.seat, latency_us, key });
-                }
-            }
-            Live::Down | Live::Saturated => able = true,
-            Live::Unable => {}
+        Live::Down | Live::Saturated => {
+            able = true;
+            None
         }
-    }
+        Live::Unable => None,
+    });
     if up {
         Outcome::Placed
     } else if standing.permitted.is_empty() {
@@ -419,6 +405,53 @@ pub fn rank(
         Outcome::Unable
     } else {
         Outcome::NotAvailableThere
+    }
+}
+
+/// What [`rank`] says, where latencies are at hand without asking how a deployment is: only those that would be
+/// placed are asked, and all of them only where one of those is not up. `latency_us` says what `live` would.
+pub fn rank_by_latency(
+    standing: &Standing,
+    latency_us: impl Fn(DeploymentIndex) -> u32,
+    live: impl Fn(DeploymentIndex) -> Live,
+    most: usize,
+    out: &mut Vec<Ranked>,
+) -> Outcome {
+    best(standing, most, out, |seat| Some(latency_us(seat.deployment)));
+    let is_up = |place: &Ranked| {
+        let seat = standing.permitted.get(usize::from(place.seat));
+        seat.is_some_and(|seat| matches!(live(seat.deployment), Live::Up { .. }))
+    };
+    if !out.is_empty() && out.iter().all(is_up) { Outcome::Placed } else { rank(standing, live, most, out) }
+}
+
+/// The best `most` of the seats that can carry the call and have a latency, best first. Runs for every call and
+/// every candidate.
+fn best(
+    standing: &Standing,
+    most: usize,
+    out: &mut Vec<Ranked>,
+    mut latency_us: impl FnMut(&AbleSeat) -> Option<u32>,
+) {
+    out.clear();
+    let mut any = false;
+    for seat in &standing.able {
+        // Where enough are kept, a seat that the lowest latency does not bring among them ends it: those behind
+        // it are no better.
+        let worst = if out.len() < most { None } else { Some(out.last().map_or(0, |kept| kept.key)) };
+        if any && worst.is_some_and(|worst| seat.key(0) > worst) {
+            break;
+        }
+        let Some(latency_us) = latency_us(seat) else { continue };
+        any = true;
+        let key = seat.key(latency_us);
+        if worst.is_none_or(|worst| key < worst) {
+            if worst.is_some() {
+                out.pop();
+            }
+            let place = out.iter().rposition(|kept| kept.key < key).map_or(0, |better| better + 1);
+            out.insert(place, Ranked { seat: seat.seat, latency_us, key });
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use placement::{
     Can, Candidate, DeploymentIndex, FactBook, Fleet, Live, Outcome, Placement, Question, Standing, Surface,
     WorkloadProfile,
     decision::{PlaceInput, place},
-    rank,
+    rank, rank_by_latency,
     standing::Seat,
 };
 use proptest::prelude::*;
@@ -231,5 +231,13 @@ proptest! {
         let outcome = rank(&standing, live, most, &mut ranked);
         let found: Vec<_> = ranked.iter().map(|ranked| (ranked.seat, ranked.latency_us)).collect();
         prop_assert_eq!((outcome, found), plain_ranking(&standing, live, most));
+        // One that is not up has a latency too, as a rule a low one: it fails fast.
+        let latency = |index: DeploymentIndex| match live(index) {
+            Live::Up { latency_us } => latency_us,
+            _ => 0,
+        };
+        let slow = std::mem::take(&mut ranked);
+        let outcome_by_latency = rank_by_latency(&standing, latency, live, most, &mut ranked);
+        prop_assert_eq!((outcome_by_latency, ranked), (outcome, slow));
     }
 }
