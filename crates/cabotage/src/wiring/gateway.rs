@@ -17,7 +17,7 @@ use server::{Listener, ServerSettings, StateSide};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     runtime::{Builder, Runtime},
-    sync::watch,
+    sync::{oneshot, watch},
 };
 
 /// How often unused connections to upstreams are looked through.
@@ -66,11 +66,7 @@ impl Gateway {
         super::told_of_terms(checked, &*sources.clock);
         let epoch = engine.load(config::build(checked, &sources, engine.next_epoch())?)?;
         engine.notice("start", &format!("version {}, snapshot {}", env!("CARGO_PKG_VERSION"), epoch.0));
-        let mut data = Builder::new_multi_thread();
-        if let Some(workers) = checked.limits.workers {
-            data.worker_threads(workers);
-        }
-        let data = data.enable_all().thread_name("data").build().context("the data plane's threads")?;
+        let data = data_runtime(checked.limits.workers).context("the data plane's threads")?;
         let rim = Builder::new_multi_thread().worker_threads(1).enable_all().thread_name("rim").build()?;
         let settings = ServerSettings {
             max_connections: checked.limits.connections,
@@ -129,22 +125,51 @@ impl Gateway {
         if let Some(state) = state.clone() {
             rim.spawn(upkeep(state, stopped.clone()));
         }
-        let serving = data.spawn(listener.serve(Arc::clone(&engine), state, until(stopped)));
+        let serving = listener.serve(Arc::clone(&engine), state, until(stopped));
+        let (cut, is_cut) = oneshot::channel::<()>();
+        let (end, mut served) = oneshot::channel();
+        let plane = std::thread::Builder::new().name("data".to_owned()).spawn(move || {
+            let serving = data.spawn(serving);
+            data.block_on(async {
+                tokio::select! {
+                    served = serving => { let _main_is_gone = end.send(served); }
+                    _cut_or_gone = is_cut => {}
+                }
+            });
+            data.shutdown_timeout(Duration::from_millis(200));
+        })?;
         let ended = rim.block_on(async {
             stop::asked().await?;
             tracing::info!("told to stop; calls under way may finish");
             engine.notice("drain", "told to stop");
             let _nobody_listens = stop.send(true);
             tokio::select! {
-                served = serving => served.map_err(|error| anyhow!("the data plane ended: {error}")),
+                served = &mut served => served?.map_err(|error| anyhow!("the data plane ended: {error}")),
                 again = stop::asked() => { again?; Err(anyhow!("told to stop twice; calls were cut")) }
             }
         });
-        data.shutdown_timeout(Duration::from_millis(200));
+        drop(cut);
+        // What the calls that were cut still had to say is in the journal then.
+        let _it_ended_by_a_panic = plane.join();
         records.drainer.stop();
         rim.shutdown_timeout(Duration::from_millis(200));
         ended
     }
+}
+
+/// The threads that serve callers: as many as are asked for, else one per core. One alone is spared what several
+/// need to hand work to each other; it is the thread that waits for the runtime.
+fn data_runtime(workers: Option<usize>) -> std::io::Result<Runtime> {
+    let mut data = match workers {
+        Some(1) => Builder::new_current_thread(),
+        Some(workers) => {
+            let mut several = Builder::new_multi_thread();
+            several.worker_threads(workers);
+            several
+        }
+        None => Builder::new_multi_thread(),
+    };
+    data.enable_all().thread_name("data").build()
 }
 
 /// Ends when the process is told to stop.
