@@ -193,6 +193,14 @@ pub struct Ranked {
     key: u64,
 }
 
+impl Ranked {
+    /// From an [`AbleSeat::key`].
+    #[expect(clippy::cast_possible_truncation, reason = "parts of the number")]
+    const fn of_key(key: u64) -> Self {
+        Self { seat: key as u16, latency_us: (key >> 16) as u32, key }
+    }
+}
+
 /// What comes of a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -383,18 +391,32 @@ pub fn rank(
     most: usize,
     out: &mut Vec<Ranked>,
 ) -> Outcome {
+    out.clear();
     let (mut up, mut able) = (false, false);
-    best(standing, most, out, |seat| match live(seat.deployment) {
-        Live::Up { latency_us } => {
-            up = true;
-            Some(latency_us)
+    // This runs for every call and every candidate.
+    for seat in &standing.able {
+        // Where enough are kept, a seat that the lowest latency does not bring among them ends it: those behind
+        // it are no better.
+        let worst = if out.len() < most { None } else { Some(out.last().map_or(0, |kept| kept.key)) };
+        if up && worst.is_some_and(|worst| seat.key(0) > worst) {
+            break;
         }
-        Live::Down | Live::Saturated => {
-            able = true;
-            None
+        match live(seat.deployment) {
+            Live::Up { latency_us } => {
+                up = true;
+                let key = seat.key(latency_us);
+                if worst.is_none_or(|worst| key < worst) {
+                    if worst.is_some() {
+                        out.pop();
+                    }
+                    let place = out.iter().rposition(|kept| kept.key < key).map_or(0, |better| better + 1);
+                    out.insert(place, Ranked { seat: seat.seat, latency_us, key });
+                }
+            }
+            Live::Down | Live::Saturated => able = true,
+            Live::Unable => {}
         }
-        Live::Unable => None,
-    });
+    }
     if up {
         Outcome::Placed
     } else if standing.permitted.is_empty() {
@@ -417,41 +439,33 @@ pub fn rank_by_latency(
     most: usize,
     out: &mut Vec<Ranked>,
 ) -> Outcome {
-    best(standing, most, out, |seat| Some(latency_us(seat.deployment)));
+    /// The lowest keys so far, in order; places that are free hold the highest number there is.
+    const KEPT: usize = 8;
+    let mut kept = [u64::MAX; KEPT];
+    out.clear();
+    for seat in &standing.able {
+        let [.., worst] = kept;
+        if seat.key(0) > worst {
+            break;
+        }
+        let mut key = seat.key(latency_us(seat.deployment));
+        if key < worst {
+            for place in &mut kept {
+                (*place, key) = ((*place).min(key), (*place).max(key));
+            }
+        }
+    }
+    let places = kept.iter().filter(|key| **key != u64::MAX).take(most);
+    out.extend(places.map(|key| Ranked::of_key(*key)));
     let is_up = |place: &Ranked| {
         let seat = standing.permitted.get(usize::from(place.seat));
         seat.is_some_and(|seat| matches!(live(seat.deployment), Live::Up { .. }))
     };
-    if !out.is_empty() && out.iter().all(is_up) { Outcome::Placed } else { rank(standing, live, most, out) }
-}
-
-/// The best `most` of the seats that can carry the call and have a latency, best first. Runs for every call and
-/// every candidate.
-fn best(
-    standing: &Standing,
-    most: usize,
-    out: &mut Vec<Ranked>,
-    mut latency_us: impl FnMut(&AbleSeat) -> Option<u32>,
-) {
-    out.clear();
-    let mut any = false;
-    for seat in &standing.able {
-        // Where enough are kept, a seat that the lowest latency does not bring among them ends it: those behind
-        // it are no better.
-        let worst = if out.len() < most { None } else { Some(out.last().map_or(0, |kept| kept.key)) };
-        if any && worst.is_some_and(|worst| seat.key(0) > worst) {
-            break;
-        }
-        let Some(latency_us) = latency_us(seat) else { continue };
-        any = true;
-        let key = seat.key(latency_us);
-        if worst.is_none_or(|worst| key < worst) {
-            if worst.is_some() {
-                out.pop();
-            }
-            let place = out.iter().rposition(|kept| kept.key < key).map_or(0, |better| better + 1);
-            out.insert(place, Ranked { seat: seat.seat, latency_us, key });
-        }
+    let enough = most <= KEPT || standing.able.len() <= KEPT;
+    if enough && !out.is_empty() && out.iter().all(is_up) {
+        Outcome::Placed
+    } else {
+        rank(standing, live, most, out)
     }
 }
 
