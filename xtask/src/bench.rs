@@ -9,6 +9,7 @@ mod client;
 mod gate;
 mod load;
 mod mock;
+mod order;
 mod process;
 mod proxy;
 mod report;
@@ -18,6 +19,7 @@ use anyhow::{Context as _, Result, ensure};
 use gate::{Gate, Kind};
 use load::Order;
 use mock::Mock;
+pub(crate) use order::{OrderArgs, order};
 use process::Usage;
 use report::{Figures, Table};
 use std::{

@@ -43,6 +43,8 @@ enum Task {
     },
     /// Measure what a call costs, beside a bare hop and nginx.
     Bench(bench::Args),
+    /// Find out which functions a gateway runs, for the linker to lay side by side (needs valgrind; takes minutes).
+    Order(bench::OrderArgs),
     /// Run the tour and put its transcript into the README.
     Tour,
     /// Make or check the price catalog.
@@ -59,6 +61,7 @@ fn main() -> Result<()> {
         Task::Demo { arguments } => demo::foreground(&root, &arguments),
         Task::Test { only } => test::all(&root, only.as_deref()),
         Task::Bench(args) => bench::bench(&root, &args),
+        Task::Order(args) => bench::order(&root, &args),
         Task::Tour => tour::write_readme(&root),
         Task::Catalog(args) => catalog::run(&root, &args),
         Task::Evidence(args) => evidence::run(&root, &args),

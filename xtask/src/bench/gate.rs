@@ -56,6 +56,17 @@ const START: Duration = Duration::from_secs(30);
 impl Gate {
     /// Starts a gate on a core. `None` where it is not installed.
     pub(super) fn start(kind: Kind, mock: &Mock, binary: &Path, core: Option<usize>) -> Result<Option<Self>> {
+        Self::start_under(&[], kind, mock, binary, core)
+    }
+
+    /// The same, where the gateway's command is another one's last argument.
+    pub(super) fn start_under(
+        under: &[String],
+        kind: Kind,
+        mock: &Mock,
+        binary: &Path,
+        core: Option<usize>,
+    ) -> Result<Option<Self>> {
         let address = free_address()?;
         let folder =
             std::env::temp_dir().join(format!("cabotage-bench-{}-{}", std::process::id(), address.port()));
@@ -65,7 +76,14 @@ impl Gate {
             Kind::Cabotage => {
                 let file = folder.join("cabotage.toml");
                 fs::write(&file, configuration(address, free_address()?, mock.address, &folder)?)?;
-                let mut command = pinned(binary, core);
+                let mut command = match under {
+                    [] => pinned(binary, core),
+                    [program, arguments @ ..] => {
+                        let mut command = Command::new(program);
+                        command.args(arguments).arg(binary);
+                        command
+                    }
+                };
                 command.arg("serve").arg("-c").arg(file);
                 command
             }
@@ -156,7 +174,8 @@ impl Drop for Gate {
         // nginx's master takes its worker along only when it is asked.
         let id = self.child.id().to_string();
         let _asked = Command::new("kill").args(["-TERM", &id]).status();
-        for _ in 0..100 {
+        // One that is watched by another program has a profile to write first.
+        for _ in 0..1000 {
             if let Ok(Some(_)) = self.child.try_wait() {
                 break;
             }
