@@ -52,7 +52,7 @@ impl Engine {
         let live = |index: DeploymentIndex| caller.snapshot.live(index, now);
         let mut ranked = Vec::with_capacity(standing.permitted.len().min(MAX_CANDIDATES));
         let latency = |index: DeploymentIndex| caller.snapshot.latencies.get(index);
-        let outcome = placement::rank_by_latency(&standing, latency, live, MAX_CANDIDATES, &mut ranked);
+        let outcome = placement::rank_by_latency::<MAX_CANDIDATES>(&standing, latency, live, &mut ranked);
         let mut placed = Placed {
             decision: standing.decision,
             candidates: Vec::with_capacity(ranked.len().min(MAX_CANDIDATES)),

@@ -392,31 +392,17 @@ pub fn rank(
     out: &mut Vec<Ranked>,
 ) -> Outcome {
     out.clear();
-    let (mut up, mut able) = (false, false);
-    // This runs for every call and every candidate.
+    let mut able = false;
     for seat in &standing.able {
-        // Where enough are kept, a seat that the lowest latency does not bring among them ends it: those behind
-        // it are no better.
-        let worst = if out.len() < most { None } else { Some(out.last().map_or(0, |kept| kept.key)) };
-        if up && worst.is_some_and(|worst| seat.key(0) > worst) {
-            break;
-        }
         match live(seat.deployment) {
-            Live::Up { latency_us } => {
-                up = true;
-                let key = seat.key(latency_us);
-                if worst.is_none_or(|worst| key < worst) {
-                    if worst.is_some() {
-                        out.pop();
-                    }
-                    let place = out.iter().rposition(|kept| kept.key < key).map_or(0, |better| better + 1);
-                    out.insert(place, Ranked { seat: seat.seat, latency_us, key });
-                }
-            }
+            Live::Up { latency_us } => out.push(Ranked::of_key(seat.key(latency_us))),
             Live::Down | Live::Saturated => able = true,
             Live::Unable => {}
         }
     }
+    let up = !out.is_empty();
+    out.sort_unstable_by_key(|place| place.key);
+    out.truncate(most);
     if up {
         Outcome::Placed
     } else if standing.permitted.is_empty() {
@@ -430,21 +416,20 @@ pub fn rank(
     }
 }
 
-/// What [`rank`] says, where latencies are at hand without asking how a deployment is: only those that would be
-/// placed are asked, and all of them only where one of those is not up. `latency_us` says what `live` would.
-pub fn rank_by_latency(
+/// What [`rank`] says of the best `MOST`, where latencies are at hand without asking how a deployment is: only those
+/// that would be placed are asked, and all of them only where one of those is not up. `latency_us` says what `live`
+/// would. This runs for every call and every candidate.
+pub fn rank_by_latency<const MOST: usize>(
     standing: &Standing,
     latency_us: impl Fn(DeploymentIndex) -> u32,
     live: impl Fn(DeploymentIndex) -> Live,
-    most: usize,
     out: &mut Vec<Ranked>,
 ) -> Outcome {
-    /// The lowest keys so far, in order; places that are free hold the highest number there is.
-    const KEPT: usize = 8;
-    let mut kept = [u64::MAX; KEPT];
-    out.clear();
+    // The lowest keys so far, in order; places that are free hold the highest number there is.
+    let mut kept = [u64::MAX; MOST];
     for seat in &standing.able {
-        let [.., worst] = kept;
+        let worst = kept.last().copied().unwrap_or_default();
+        // Seats behind one that the lowest latency does not bring among them are no better.
         if seat.key(0) > worst {
             break;
         }
@@ -455,18 +440,13 @@ pub fn rank_by_latency(
             }
         }
     }
-    let places = kept.iter().filter(|key| **key != u64::MAX).take(most);
-    out.extend(places.map(|key| Ranked::of_key(*key)));
+    out.clear();
+    out.extend(kept.into_iter().filter(|key| *key != u64::MAX).map(Ranked::of_key));
     let is_up = |place: &Ranked| {
         let seat = standing.permitted.get(usize::from(place.seat));
         seat.is_some_and(|seat| matches!(live(seat.deployment), Live::Up { .. }))
     };
-    let enough = most <= KEPT || standing.able.len() <= KEPT;
-    if enough && !out.is_empty() && out.iter().all(is_up) {
-        Outcome::Placed
-    } else {
-        rank(standing, live, most, out)
-    }
+    if !out.is_empty() && out.iter().all(is_up) { Outcome::Placed } else { rank(standing, live, MOST, out) }
 }
 
 /// The seats that can carry the call. Seats of equal order, weight and price share a rank.

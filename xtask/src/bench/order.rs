@@ -92,7 +92,9 @@ fn profile(binary: &Path) -> Result<String> {
         format!("--callgrind-out-file={}", out.0.display()),
     ];
     let mock = Mock::start()?;
-    let gate = Gate::start_under(&under, Kind::Cabotage, &mock, binary, None)?.context("the gateway")?;
+    let gate = Gate::start_under(&under, Kind::Cabotage, &mock, binary, None)
+        .context("under valgrind: is it installed?")?
+        .context("the gateway")?;
     let order = |prompt, stream| Order::new(gate.address, gate.key, gate.model, prompt, stream);
     let [short, long] = PROMPTS;
     load::closed(&order(short, false), CONNECTIONS, LOAD)?;

@@ -236,8 +236,14 @@ proptest! {
             Live::Up { latency_us } => latency_us,
             _ => 0,
         };
-        let slow = std::mem::take(&mut ranked);
-        let outcome_by_latency = rank_by_latency(&standing, latency, live, most, &mut ranked);
-        prop_assert_eq!((outcome_by_latency, ranked), (outcome, slow));
+        macro_rules! alike {
+            ($($most:literal),*) => {$(
+                let outcome = rank(&standing, live, $most, &mut ranked);
+                let mut by_latency = vec![];
+                let outcome_by_latency = rank_by_latency::<$most>(&standing, latency, live, &mut by_latency);
+                prop_assert_eq!((outcome_by_latency, &by_latency), (outcome, &ranked));
+            )*};
+        }
+        alike!(0, 1, 3, 8, 12, 64);
     }
 }
