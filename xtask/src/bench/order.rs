@@ -54,7 +54,8 @@ pub(crate) fn order(root: &Path, args: &OrderArgs) -> Result<()> {
             released(root, "cabotage")
         }
     };
-    let costs = executed(&profile(&binary)?);
+    let binary = binary.canonicalize().with_context(|| binary.display().to_string())?;
+    let costs = executed(&profile(&binary)?, &binary);
     ensure!(costs.len() > 1_000, "only {} functions ran: is callgrind's output to be read?", costs.len());
     let nm = Command::new("nm").arg("--print-size").arg(&binary).output().context("nm, of binutils")?;
     ensure!(nm.status.success(), "nm: {}", String::from_utf8_lossy(&nm.stderr));
@@ -114,10 +115,14 @@ impl Drop for Out {
     }
 }
 
+/// What callgrind calls a binary where it knows none. It takes code for a binary's only where it lies in `.text`, and
+/// this list's own functions stand in a section of their own. Whatever else it may be has no symbol in the binary.
+const UNKNOWN: &str = "???";
+
 /// The functions of the program itself that ran, with their instructions. Callgrind names a function or a binary
 /// once, `fn=(7) name`, and then by its number; lines of costs follow, `line cost`, or `calls=` and the cost of a
 /// call, which is another function's.
-fn executed(profile: &str) -> BTreeMap<String, u64> {
+fn executed(profile: &str, binary: &Path) -> BTreeMap<String, u64> {
     let (mut functions, mut objects) = (BTreeMap::new(), BTreeMap::new());
     let (mut function, mut ours, mut of_a_call) = (None, false, false);
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
@@ -133,7 +138,7 @@ fn executed(profile: &str) -> BTreeMap<String, u64> {
             "ob" | "cob" => {
                 let name = named(&mut objects, value);
                 if key == "ob" {
-                    ours = name.is_some_and(|name| name.ends_with("/cabotage"));
+                    ours = name.is_some_and(|name| name == UNKNOWN || Path::new(name) == binary);
                 }
             }
             "calls" => of_a_call = true,
@@ -288,6 +293,7 @@ fn hash(rest: &str) -> Option<(usize, &str)> {
 mod tests {
     use super::{Functions, executed, open};
     use std::collections::{BTreeMap, BTreeSet};
+    use std::path::Path;
 
     fn own() -> BTreeSet<String> {
         BTreeSet::from(["engine".to_owned()])
@@ -307,9 +313,9 @@ mod tests {
 
     #[test]
     fn costs_are_the_functions_own_and_only_the_programs() {
-        let profile = "ob=(1) /x/cabotage\nfl=(1) a.rs\nfn=(1) one\n12 5\n+1 6\ncfn=(2) two'2\ncalls=3 9\n* 1000\n\
-                       ob=(2) /lib/libc.so.6\nfn=(3) memcpy\n7 9\nob=(1)\nfn=(2)\n9 4\nfn=(1)\n13 1\n";
-        let seen: Vec<_> = executed(profile).into_iter().collect();
+        let profile = "ob=(1) /x/of-another-name\nfl=(1) a.rs\nfn=(1) one\n12 5\n+1 6\ncfn=(2) two'2\ncalls=3 9\n* 1000\n\
+                       ob=(2) /lib/libc.so.6\nfn=(3) memcpy\n7 9\nob=(3) ???\nfn=(2)\n9 4\nob=(1)\nfn=(1)\n13 1\n";
+        let seen: Vec<_> = executed(profile, Path::new("/x/of-another-name")).into_iter().collect();
         assert_eq!(seen, [("one".to_owned(), 12), ("two".to_owned(), 4)]);
     }
 
