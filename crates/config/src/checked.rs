@@ -128,6 +128,8 @@ pub struct Limits {
     pub buffered: usize,
     /// Connections of callers at a time.
     pub connections: usize,
+    /// How long a caller's connection may rest between two calls.
+    pub idle: Duration,
     /// How long calls under way may take when the gateway is told to stop.
     pub drain: Duration,
     /// Threads of the data plane; `None`: one per core.
@@ -135,12 +137,13 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 64 MiB, 512 MiB, 20,000 connections, 30 s, one thread per core.
+    /// 64 MiB, 512 MiB, 20,000 connections that rest for at most 620 s, 30 s, one thread per core.
     fn default() -> Self {
         Self {
             body: 64 << 20,
             buffered: 512 << 20,
             connections: 20_000,
+            idle: Duration::from_secs(620),
             drain: Duration::from_secs(30),
             workers: None,
         }

@@ -156,6 +156,9 @@ pub(crate) struct Limits {
     pub(crate) buffered: Option<String>,
     /// Connections of callers at a time. Default: 20000.
     pub(crate) connections: Option<u32>,
+    /// How long a caller's connection may rest between two calls: longer than a load balancer before the gateway
+    /// keeps it (AWS: 60 s unless told otherwise, Google Cloud: 600 s). Default: `620s`.
+    pub(crate) idle: Option<String>,
     /// How long calls under way may take when the gateway is told to stop. Default: `30s`.
     pub(crate) drain: Option<String>,
     /// Threads of the data plane. Default: one per core.

@@ -24,6 +24,7 @@ pub mod refusal;
 pub mod settle;
 pub mod shared;
 pub mod snapshot;
+pub mod socket;
 pub mod stream;
 pub mod tailor;
 pub mod upstream;

@@ -1,5 +1,6 @@
 //! Bodies: the caller's, read within bounds, and ours, written as they come.
 
+use crate::stage::UnderWay;
 use bytes::{Bytes, BytesMut};
 use dialects::StreamEncoder;
 use domain::{Code, Fault};
@@ -232,6 +233,38 @@ impl Streaming {
                 }
             }
         }
+    }
+}
+
+/// An answer's body, and that its call is under way for as long as there is one.
+pub(crate) struct Answering {
+    body: Outgoing,
+    _call: UnderWay,
+}
+
+impl Answering {
+    pub(crate) const fn new(body: Outgoing, call: UnderWay) -> Self {
+        Self { body, _call: call }
+    }
+}
+
+impl Body for Answering {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

@@ -6,6 +6,7 @@ mod body;
 mod caller_key;
 mod listener;
 mod routes;
+mod stage;
 mod state;
 
 pub use listener::{Listener, ListenerError, ServerSettings};

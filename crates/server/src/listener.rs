@@ -1,9 +1,14 @@
 //! Accepting connections, and letting them go.
 
-use crate::{StateSide, body::Outgoing, routes};
+use crate::{
+    StateSide,
+    body::Answering,
+    routes,
+    stage::{Staged, Stages, Waits},
+};
 use engine::Engine;
 use hyper::{body::Incoming, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use std::{convert::Infallible, future::Future, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -15,8 +20,10 @@ use tokio::{
 pub struct ServerSettings {
     /// Connections at a time; further ones wait in the system's backlog.
     pub max_connections: usize,
-    /// A request's head must be complete after this time.
+    /// A request's head must be complete after this time, and a new connection have sent something.
     pub head_timeout: Duration,
+    /// A connection that rests between two calls is closed after this time; at most a day.
+    pub idle_timeout: Duration,
     /// A request's body must be complete after this time.
     pub body_timeout: Duration,
     /// Bound of one request body in bytes.
@@ -32,6 +39,7 @@ impl Default for ServerSettings {
         Self {
             max_connections: 20_000,
             head_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(620),
             body_timeout: Duration::from_secs(60),
             max_body: 64 * 1024 * 1024,
             keep_alive: Duration::from_secs(10),
@@ -61,6 +69,10 @@ pub struct Listener {
 
 /// A request head may be this long; hyper answers 431 above it.
 const MAX_HEAD: usize = 64 * 1024;
+/// A caller whose machine no longer answers is gone after this time, also in the middle of a silent call.
+const GONE_AFTER: Duration = Duration::from_secs(60);
+/// Connections that rest make room when less than this part of the places is free.
+const SCARCE: usize = 20;
 
 impl Listener {
     /// Binds.
@@ -118,7 +130,13 @@ impl Listener {
                 },
                 () = &mut shutdown => break,
             };
-            let connection = connection(stream, Arc::clone(&engine), state.clone(), self.settings);
+            let waits = Waits {
+                head: self.settings.head_timeout,
+                rest: self.settings.idle_timeout,
+                places: Arc::clone(&places),
+                scarce: self.settings.max_connections / SCARCE,
+            };
+            let connection = connection(stream, waits, Arc::clone(&engine), state.clone(), self.settings);
             let connection = graceful.watch(connection);
             tokio::spawn(async move {
                 if let Err(error) = connection.await {
@@ -136,22 +154,25 @@ impl Listener {
 
 fn connection(
     stream: TcpStream,
+    waits: Waits,
     engine: Arc<Engine>,
     state: Option<StateSide>,
     settings: ServerSettings,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY could not be set");
+    if let Err(error) = engine::socket::attend(&stream, GONE_AFTER) {
+        tracing::debug!(%error, "options of a connection could not be set");
     }
+    let stages = Stages::new();
+    let stream = Staged::new(stream, stages.clone(), waits);
     let service = service_fn(move |request: http::Request<Incoming>| {
-        let (engine, state) = (Arc::clone(&engine), state.clone());
+        let (engine, state, call) = (Arc::clone(&engine), state.clone(), stages.call());
         async move {
-            Ok::<http::Response<Outgoing>, Infallible>(routes::answer(engine, state, settings, request).await)
+            let response = routes::answer(engine, state, settings, request).await;
+            Ok::<http::Response<Answering>, Infallible>(response.map(|body| Answering::new(body, call)))
         }
     });
     hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(settings.head_timeout)
+        .header_read_timeout(None)
         .max_buf_size(MAX_HEAD)
         .max_headers(100)
         .pipeline_flush(true)

@@ -71,6 +71,7 @@ impl Gateway {
         let settings = ServerSettings {
             max_connections: checked.limits.connections,
             max_body: checked.limits.body,
+            idle_timeout: checked.limits.idle,
             drain: checked.limits.drain,
             ..ServerSettings::default()
         };

@@ -94,7 +94,15 @@ impl Check<'_> {
             );
         }
         let drain = self.duration(raw.drain.as_deref(), at!["limits", "drain"]).unwrap_or(usual.drain);
-        Limits { body, buffered, connections, drain, workers: raw.workers.map(usize::from) }
+        let idle = self.duration(raw.idle.as_deref(), at!["limits", "idle"]).unwrap_or(usual.idle);
+        if idle.is_zero() || idle > Duration::from_hours(24) {
+            self.document.wrong_at(
+                at!["limits", "idle"],
+                "`limits.idle` is not between 1ms and 1d",
+                "write how long a connection may rest between two calls, as in `620s`",
+            );
+        }
+        Limits { body, buffered, connections, idle, drain, workers: raw.workers.map(usize::from) }
     }
 
     /// A duration as written; wrong ones are noted.

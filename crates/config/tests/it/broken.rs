@@ -55,7 +55,7 @@ cases! {
     not_a_size: with("[limits]\nbody = \"64 MB\"");
     buffered_below_body: with("[limits]\nbody = \"2 GiB\"");
     number_out_of_range: with("[limits]\nconnections = -1\nworkers = 100000");
-    no_worker: with("[limits]\nworkers = 0\nconnections = 0");
+    no_worker: with("[limits]\nworkers = 0\nconnections = 0\nidle = \"0s\"");
     no_deployment: "[[key]]\nid = \"me\"\nsecret = { env = \"GATEWAY_KEY\" }\n".to_owned();
     no_key: "[[deployment]]\nprovider = \"openai\"\nmodel = \"gpt-5.4\"\n".to_owned();
     unknown_provider: and("[[deployment]]\nprovider = \"asure\"\nmodel = \"gpt-5.4\"");

@@ -18,6 +18,7 @@ retention = "7d"
 [limits]
 body = "8 MiB"
 drain = "5s"
+idle = "75s"
 
 [terms]
 dir = "terms"
@@ -110,6 +111,7 @@ fn a_good_configuration_becomes_what_it_says() {
     assert_eq!(checked.listen.admin.port(), 8081);
     assert_eq!(checked.journal.dir.to_str(), Some("etc/data"));
     assert_eq!(checked.limits.body, 8 << 20);
+    assert_eq!(checked.limits.idle, std::time::Duration::from_secs(75));
     assert_eq!(checked.terms.packs().len(), 2, "acme-bank and microsoft-openai");
     let names: Vec<&str> = checked.deployments.iter().map(|own| own.id.as_str()).collect();
     assert_eq!(names, ["azure-we", "openai/gpt-5.4", "on-prem", "bedrock/claude-opus-5-5"]);

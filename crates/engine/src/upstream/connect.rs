@@ -25,6 +25,8 @@ pub struct ConnectSettings {
 
 /// TLS and proxy handshakes get this much more than the TCP connection.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A provider whose address no longer answers is gone after this time, however long it may think.
+const GONE_AFTER: Duration = Duration::from_secs(30);
 
 /// Why no connection came about.
 pub type ConnectFault = Fault;
@@ -48,7 +50,7 @@ pub(super) async fn connect(
                 ));
             }
         };
-    stream.set_nodelay(true).map_err(|error| unreachable_upstream(&error))?;
+    crate::socket::attend(&stream, GONE_AFTER).map_err(|error| unreachable_upstream(&error))?;
     if let Some(rule) = settings.proxy.as_ref().filter(|rule| !rule.bypasses(&settings.host)) {
         let tunnel = proxy::tunnel(&mut stream, rule, &settings.host, settings.port);
         match tokio::time::timeout(HANDSHAKE_TIMEOUT, tunnel).await {

@@ -16,6 +16,7 @@ mod bad_input;
 mod broken_upstreams;
 mod cancel;
 mod chat;
+mod connections;
 mod conversations;
 mod embeddings;
 mod failover;
