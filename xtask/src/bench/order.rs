@@ -292,8 +292,10 @@ fn hash(rest: &str) -> Option<(usize, &str)> {
 #[cfg(test)]
 mod tests {
     use super::{Functions, executed, open};
-    use std::collections::{BTreeMap, BTreeSet};
-    use std::path::Path;
+    use std::{
+        collections::{BTreeMap, BTreeSet},
+        path::Path,
+    };
 
     fn own() -> BTreeSet<String> {
         BTreeSet::from(["engine".to_owned()])

@@ -83,17 +83,6 @@ async fn a_head_that_takes_too_long_is_answered_with_408() {
     }
 }
 
-#[tokio::test]
-async fn a_connection_that_says_nothing_is_closed_without_a_word() {
-    let gateway = Gateway::start_with(Timeouts::default()).await;
-    let address = listen(&gateway.engine, 100).await;
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let since = Instant::now();
-    let (rest, closed) = read_all(&mut stream, IDLE * 4).await;
-    assert!(closed && rest.is_empty(), "{}", String::from_utf8_lossy(&rest));
-    assert!(since.elapsed() < IDLE, "{:?}", since.elapsed());
-}
-
 /// D15: connections that rest must not keep callers out.
 #[tokio::test]
 async fn who_rests_makes_room_where_places_are_scarce() {
